@@ -1,0 +1,79 @@
+"""What importing the package does to a process, each time seen in a new one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+# One class on each side; both registries are in use afterwards.
+ROPEWALK_MODEL = """
+import ropewalk
+
+class Ours(ropewalk.DeclarativeBase): ...
+
+class Rope(Ours):
+    __tablename__ = "rope"
+    id: ropewalk.Mapped[int] = ropewalk.mapped_column(primary_key=True)
+
+"""
+
+SQLALCHEMY_MODEL = """
+import sqlalchemy.orm
+
+class Theirs(sqlalchemy.orm.DeclarativeBase): ...
+
+class Cable(Theirs):
+    __tablename__ = "cable"
+    id: sqlalchemy.orm.Mapped[int] = sqlalchemy.orm.mapped_column(primary_key=True)
+
+"""
+
+USE_BOTH = """
+from sqlalchemy import create_engine
+from sqlalchemy.pool import StaticPool
+
+engine = create_engine("sqlite://", poolclass=StaticPool)
+for base, session_class, class_ in (
+    (Ours, ropewalk.Session, Rope),
+    (Theirs, sqlalchemy.orm.Session, Cable),
+):
+    base.metadata.create_all(engine)
+    with session_class(engine) as session:
+        session.add(class_(id=1))
+        session.commit()
+        assert session.get(class_, 1).id == 1
+        assert session.scalars(sqlalchemy.select(class_)).one().id == 1
+"""
+
+
+def run(source: str) -> str:
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_the_orm_of_sqlalchemy_stays_out() -> None:
+    # Mapping and querying too: a lazy import inside a function would show only then.
+    use = ROPEWALK_MODEL + (
+        "from sqlalchemy import create_engine\n"
+        "engine = create_engine('sqlite://')\n"
+        "with ropewalk.Session(engine) as session:\n"
+        "    Ours.metadata.create_all(session.connection())\n"
+        "    session.add(Rope(id=1))\n"
+        "    session.flush()\n"
+        "    session.scalars(ropewalk.select(Rope)).one()\n"
+    )
+    look = "import sys; print(sorted(name for name in sys.modules if name.startswith('sqlalchemy.orm')))"
+    assert run("import ropewalk\n" + look) == "[]"
+    assert run(use + look) == "[]"
+
+
+@pytest.mark.parametrize(
+    "models",
+    [ROPEWALK_MODEL + SQLALCHEMY_MODEL, SQLALCHEMY_MODEL + ROPEWALK_MODEL],
+    ids=["before SQLAlchemy's", "after SQLAlchemy's"],
+)
+def test_both_orms_live_in_one_process(models: str) -> None:
+    run(models + USE_BOTH)

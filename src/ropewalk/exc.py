@@ -1,0 +1,194 @@
+"""Everything that Ropewalk raises, as one tree.
+
+::
+
+    sqlalchemy.exc.SQLAlchemyError
+    ├── ArgumentError                  a mapping or a call that cannot mean anything
+    │   └── MappedAnnotationError      a Mapped[...] annotation with no known column type
+    ├── InvalidRequestError            a call that does not fit the present state
+    │   ├── UnmappedError
+    │   │   ├── UnmappedClassError     a class that no mapper knows
+    │   │   ├── UnmappedInstanceError  an object whose class no mapper knows
+    │   │   └── UnmappedColumnError    a column that no attribute stands for
+    │   ├── NoResultFound              one() met no row
+    │   ├── MultipleResultsFound       one() met several
+    │   ├── ObjectDeletedError         the row behind an object is gone
+    │   ├── LoaderStrategyException    a loader strategy that the attribute cannot have
+    │   ├── PendingRollbackError       a failed flush awaits rollback()
+    │   └── IllegalStateChangeError    a second thread or task inside a session
+    ├── UnboundExecutionError          no engine was found for what is asked
+    ├── DetachedInstanceError          an unloaded attribute of an object without a session
+    ├── FlushError                     a unit of work that cannot be written
+    ├── StaleDataError                 a row that was to be changed did not match
+    └── DBAPIError …                   what the database itself said, as Core wraps it
+
+Names that SQLAlchemy has keep its names and bases, so that ``except`` clauses
+move over unchanged.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    IllegalStateChangeError,
+    IntegrityError,
+    InvalidRequestError,
+    MultipleResultsFound,
+    NoResultFound,
+    PendingRollbackError,
+    SAWarning,
+    SQLAlchemyError,
+    StatementError,
+    UnboundExecutionError,
+)
+
+__all__ = [
+    "ArgumentError",
+    "ConcurrentModificationError",
+    "DBAPIError",
+    "DetachedInstanceError",
+    "FlushError",
+    "IllegalStateChangeError",
+    "IntegrityError",
+    "InvalidRequestError",
+    "LoaderStrategyException",
+    "MappedAnnotationError",
+    "MultipleResultsFound",
+    "NoResultFound",
+    "ObjectDeletedError",
+    "ObjectDereferencedError",
+    "PendingRollbackError",
+    "SAWarning",
+    "SQLAlchemyError",
+    "StaleDataError",
+    "StatementError",
+    "UnboundExecutionError",
+    "UnmappedClassError",
+    "UnmappedColumnError",
+    "UnmappedError",
+    "UnmappedInstanceError",
+]
+
+
+class MappedAnnotationError(ArgumentError):
+    """A ``Mapped[...]`` annotation cannot be turned into a column."""
+
+
+class UnmappedError(InvalidRequestError):
+    """Something unmapped stands where something mapped is needed."""
+
+
+class UnmappedClassError(UnmappedError):
+    """A class that no mapper knows.
+
+    ``class_`` is that class.
+    """
+
+    def __init__(self, class_: type | Any, msg: str | None = None) -> None:
+        self.class_ = class_
+        super().__init__(msg or f"{_module_name(class_)} is not mapped. {_how_to_map(class_)}")
+
+    def __reduce__(self) -> Any:
+        return type(self), (None, self.args[0])
+
+
+class UnmappedInstanceError(UnmappedError):
+    """An object whose class no mapper knows.
+
+    ``instance`` is that object.
+    """
+
+    def __init__(self, instance: object, msg: str | None = None) -> None:
+        self.instance = instance
+        if msg is None:
+            if isinstance(instance, type):
+                msg = (
+                    f"The class {_module_name(instance)} itself was given where one of its objects is needed; "
+                    f"did you mean {instance.__name__}(...)?"
+                )
+            else:
+                cls = type(instance)
+                msg = (
+                    f"{instance!r} cannot be held by a session: its class {_module_name(cls)} is not mapped. "
+                    f"{_how_to_map(cls)}"
+                )
+        super().__init__(msg)
+
+    def __reduce__(self) -> Any:
+        return type(self), (None, self.args[0])
+
+
+class UnmappedColumnError(UnmappedError):
+    """No attribute of the mapper stands for that column."""
+
+
+class DetachedInstanceError(SQLAlchemyError):
+    """An attribute must be loaded and the object belongs to no session.
+
+    ``instance`` is the object, ``attribute`` the name that was asked for.
+    """
+
+    def __init__(self, message: str, instance: object = None, attribute: str | None = None) -> None:
+        self.instance = instance
+        self.attribute = attribute
+        super().__init__(message)
+
+    code = "bhk3"
+
+
+class ObjectDeletedError(InvalidRequestError):
+    """The row behind an object is gone, so that it cannot be refreshed."""
+
+    def __init__(self, subject: Any, msg: str | None = None) -> None:
+        self.subject = subject
+        super().__init__(
+            msg or f"{subject} has no row in the database any more: another transaction deleted it, or its key changed."
+        )
+
+    def __reduce__(self) -> Any:
+        return type(self), (None, self.args[0])
+
+
+class ObjectDereferencedError(SQLAlchemyError):
+    """An operation met an object that the program has dropped meanwhile."""
+
+
+class FlushError(SQLAlchemyError):
+    """A unit of work that cannot be written as it stands."""
+
+
+class StaleDataError(SQLAlchemyError):
+    """A row that an UPDATE or DELETE was meant for was not there.
+
+    ``mapper`` is the mapper whose rows were missed, ``expected`` and ``matched`` the counts.
+    """
+
+    def __init__(
+        self, message: str, mapper: Any = None, expected: int | None = None, matched: int | None = None
+    ) -> None:
+        self.mapper = mapper
+        self.expected = expected
+        self.matched = matched
+        super().__init__(message)
+
+
+ConcurrentModificationError = StaleDataError
+
+
+class LoaderStrategyException(InvalidRequestError):
+    """A loader strategy was asked of an attribute that cannot have it."""
+
+
+def _module_name(cls: Any) -> str:
+    if isinstance(cls, type):
+        return f"{cls.__module__}.{cls.__qualname__}"
+    return repr(cls)
+
+
+def _how_to_map(cls: Any) -> str:
+    if not isinstance(cls, type):
+        return "A mapped class is needed here."
+    return "Derive it from your DeclarativeBase, or map it with registry.map_imperatively(...)."

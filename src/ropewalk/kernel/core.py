@@ -1,0 +1,203 @@
+"""Everything that needs a private name of SQLAlchemy Core, with the reason.
+
+Core has no public way to say "this column belongs to that entity", to run text with
+its own error handling and no result object, or to ask a type for its converters. Each
+function here is one such need, and ``tests/kernel/test_core.py`` covers it on every
+supported release.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+from sqlalchemy import Column, ColumnElement, Connection, FromClause
+from sqlalchemy.engine import Dialect
+from sqlalchemy.sql import coercions, roles
+from sqlalchemy.sql.base import CompileState
+from sqlalchemy.sql.selectable import SelectState
+from sqlalchemy.types import TypeEngine
+
+PLUGIN = "ropewalk"
+"""Our name among Core's compile-state plugins; never "orm", which is SQLAlchemy's own."""
+
+__all__ = [
+    "PLUGIN",
+    "CompileState",
+    "SelectState",
+    "as_column_element",
+    "bind_processor",
+    "entity_column",
+    "entity_of",
+    "entity_table",
+    "is_quiet",
+    "result_processor",
+    "run_many",
+    "run_text",
+    "statement_entity",
+]
+
+# ROPEWALK_FAST_PATH=0 sends every statement through Connection.execute, so that the
+# whole test suite can be run on either road.
+_fast_path = os.environ.get("ROPEWALK_FAST_PATH", "1") != "0"
+
+
+# -- entities in SQL expressions ------------------------------------------------
+
+
+def as_column_element(thing: Any) -> ColumnElement[Any]:
+    """Return ``thing`` as a column expression, or raise Core's ArgumentError."""
+    return cast("ColumnElement[Any]", coercions.expect(roles.ColumnsClauseRole, thing))
+
+
+def entity_column(column: ColumnElement[Any], entity: Any, key: str) -> ColumnElement[Any]:
+    """Return ``column`` marked as attribute ``key`` of ``entity``.
+
+    Core carries such annotations through a statement unchanged; ``proxy_key`` makes the
+    column appear under the attribute's name in results and subqueries.
+    """
+    annotated = column._annotate(
+        {"entity_namespace": entity, "parententity": entity, "parentmapper": entity.mapper, "proxy_key": key}
+    )
+    annotated._propagate_attrs = _propagated(entity)
+    return annotated
+
+
+def entity_table(selectable: FromClause, entity: Any) -> FromClause:
+    """Return ``selectable`` marked as standing for the whole of ``entity``."""
+    annotated = selectable._annotate(
+        {"entity_namespace": entity, "parententity": entity, "parentmapper": entity.mapper}
+    )
+    annotated._propagate_attrs = _propagated(entity)
+    return annotated
+
+
+def _propagated(entity: Any) -> Any:
+    from sqlalchemy.util import immutabledict
+
+    return immutabledict({"compile_state_plugin": PLUGIN, "plugin_subject": entity})
+
+
+def entity_of(clause: Any) -> Any:
+    """Return the entity that ``clause`` is marked with, or None."""
+    annotations = getattr(clause, "_annotations", None)
+    return annotations.get("parententity") if annotations else None
+
+
+def attribute_key_of(clause: Any) -> str | None:
+    """Return the attribute name that ``clause`` is marked with, or None."""
+    annotations = getattr(clause, "_annotations", None)
+    return annotations.get("proxy_key") if annotations else None
+
+
+def statement_entity(statement: Any) -> Any:
+    """Return the first entity of our own that a statement deals with, or None."""
+    attrs = getattr(statement, "_propagate_attrs", None)
+    if attrs and attrs.get("compile_state_plugin") == PLUGIN:
+        return attrs.get("plugin_subject")
+    return None
+
+
+# -- values in and out ----------------------------------------------------------
+
+
+def bind_processor(type_: TypeEngine[Any], dialect: Dialect) -> Callable[[Any], Any] | None:
+    """Return what turns a Python value into the driver's, or None where nothing has to."""
+    return cast("Callable[[Any], Any] | None", type_._cached_bind_processor(dialect))
+
+
+def result_processor(type_: TypeEngine[Any], dialect: Dialect, coltype: Any) -> Callable[[Any], Any] | None:
+    """Return what turns the driver's value into Python's, or None where nothing has to."""
+    return cast("Callable[[Any], Any] | None", type_._cached_result_processor(dialect, coltype))
+
+
+def has_bind_expression(type_: TypeEngine[Any], dialect: Dialect) -> bool:
+    """Whether the type wraps its parameters in SQL, so that plain placeholders will not do."""
+    return bool(type_.dialect_impl(dialect)._has_bind_expression)
+
+
+# -- running text ----------------------------------------------------------------
+
+
+def is_quiet(connection: Connection) -> bool:
+    """Whether nobody listens to this connection's statements.
+
+    Then a statement whose text and parameters are known already may go to the driver
+    directly, which saves Core's execution context and result (8 of 11 µs). Where an
+    event, an echo or an execution option wants to see it, it goes through Core.
+    """
+    engine = connection.engine
+    return (
+        _fast_path
+        and not connection._has_events
+        and not engine._has_events
+        and not connection._echo
+        and not connection.dialect._has_events
+        and "schema_translate_map" not in connection._execution_options
+        and connection.dialect.name in _TEXT_DIALECTS
+    )
+
+
+# Drivers whose cursors need no preparation by an execution context of the dialect.
+_TEXT_DIALECTS = frozenset({"sqlite", "postgresql", "mysql", "mariadb"})
+
+
+def run_text(connection: Connection, text: str, parameters: Any) -> Any:
+    """Execute ``text`` on a cursor of the driver and return the cursor.
+
+    An error is wrapped, and a lost connection invalidated, exactly as Core does it.
+    """
+    cursor = None
+    try:
+        cursor = connection.connection.cursor()
+        cursor.execute(text, parameters)
+    except BaseException as err:
+        connection._handle_dbapi_exception(err, text, parameters, cursor, None)
+    return cursor
+
+
+def run_many(connection: Connection, text: str, parameters: Sequence[Any]) -> Any:
+    """Execute ``text`` once for each of ``parameters`` and return the cursor."""
+    cursor = None
+    try:
+        cursor = connection.connection.cursor()
+        cursor.executemany(text, parameters)
+    except BaseException as err:
+        connection._handle_dbapi_exception(err, text, parameters, cursor, None)
+    return cursor
+
+
+# -- columns and types for declarative mappings -----------------------------------
+#
+# A declarative class makes each Column before it knows its name, type or table, and
+# copies those of mixins. Core has all of it, for its own ORM, under private names.
+
+
+def copy_column(column: Column[Any]) -> Column[Any]:
+    """Return an equal column that belongs to no table, as each class that uses a mixin needs."""
+    return column._copy()
+
+
+def merge_column(source: Column[Any], target: Column[Any], *, with_default: bool = True) -> None:
+    """Give ``target`` whatever ``source``, a column inside ``Annotated``, says and ``target`` does not."""
+    default = target.default
+    source._merge(target)
+    if not with_default:
+        target.default = default
+
+
+def set_column_type(column: Column[Any], type_: TypeEngine[Any]) -> None:
+    """Give ``column`` its type; types that carry constraints (Enum, Boolean) must learn of the column."""
+    column._set_type(type_)
+
+
+def type_for_python_type(
+    type_: TypeEngine[Any], python_type: Any, key: Any, matched: Any
+) -> TypeEngine[Any] | None:
+    """Return the SQL type that ``type_``, found in a type map under ``key``, gives for ``python_type``.
+
+    It is the hook with which ``Enum(enum.Enum)`` becomes the Enum of one class; None means that the
+    type does not serve, as ``Integer`` does not for a subclass of ``int``.
+    """
+    return type_._resolve_for_python_type(python_type, key, matched)

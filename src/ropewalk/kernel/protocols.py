@@ -1,0 +1,50 @@
+"""The seams between the floors, as protocols.
+
+A floor is written, and tested, against these and not against the floor above it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from sqlalchemy import Connection
+from sqlalchemy.engine import Dialect
+
+
+class LazyLoader(Protocol):
+    """What an unloaded attribute asks: who can load it?"""
+
+    def load_attribute(self, state: Any, instance: Any, key: str) -> Any:
+        """Load attribute ``key`` of ``instance`` (and what is due with it) and return its value."""
+
+
+class ChangeSink(Protocol):
+    """Where instrumentation reports the first change of a persistent object.
+
+    ``modified`` holds each changed object strongly until its changes are flushed.
+    """
+
+    modified: dict[Any, Any]
+    loader: LazyLoader | None
+
+
+class Executor(Protocol):
+    """What loading and the unit of work need of a session's connections."""
+
+    def connection_for(self, mapper: Any, clause: Any = None, **bind_arguments: Any) -> Connection:
+        """Return the connection, inside its transaction, that serves ``mapper``."""
+
+    def dialect_for(self, mapper: Any) -> Dialect:
+        """Return the dialect of the engine that serves ``mapper``."""
+
+
+class Rows(Protocol):
+    """A cursor's worth of rows, as the driver gives them."""
+
+    def fetchall(self) -> Sequence[tuple[Any, ...]]: ...
+
+    def fetchmany(self, size: int) -> Sequence[tuple[Any, ...]]: ...
+
+
+Parameters = Mapping[str, Any]

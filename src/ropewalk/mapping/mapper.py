@@ -1,0 +1,392 @@
+"""The mapper: the plan of one class.
+
+It says which attributes a class has, which columns they stand for, and what makes up
+the primary key. It is data: it touches neither the class nor an instance of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import ColumnElement, FromClause, Table
+from sqlalchemy.schema import Column
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
+from sqlalchemy.sql.selectable import Join
+
+from ..exc import ArgumentError, InvalidRequestError, UnmappedColumnError
+from ..kernel.core import as_column_element
+from .properties import ColumnProperty, MapperProperty, SynonymProperty
+
+T = TypeVar("T")
+
+RESERVED = frozenset({"metadata", "registry"})
+
+
+class Mapper(Generic[T]):
+    """What a mapped class is mapped to.
+
+    :param class_: the class.
+    :param local_table: its table, or any other FROM clause.
+    :param properties: attribute name → column or property, for attributes that shall not
+        simply be named like their column.
+    :param primary_key: the columns that identify a row, where the table does not say.
+    :param include_properties: map only these columns.
+    :param exclude_properties: map all columns but these.
+    :param column_prefix: put this before each attribute name taken from a column.
+    :param eager_defaults: fetch values that the database made in the same statement:
+        ``True``, ``False``, or ``"auto"`` for INSERT with RETURNING.
+    :raises ArgumentError: no primary key, unknown columns, clashing names.
+    """
+
+    is_mapper = True
+    is_aliased_class = False
+
+    def __init__(
+        self,
+        class_: type[T],
+        local_table: FromClause | None = None,
+        properties: Mapping[str, Any] | None = None,
+        registry: Any = None,
+        *,
+        primary_key: Iterable[Any] | None = None,
+        include_properties: Iterable[Any] | None = None,
+        exclude_properties: Iterable[Any] | None = None,
+        column_prefix: str | None = None,
+        eager_defaults: Any = "auto",
+        version_id_col: Any = None,
+        version_id_generator: Any = None,
+        inherits: Any = None,
+        inherit_condition: Any = None,
+        inherit_foreign_keys: Any = None,
+        polymorphic_on: Any = None,
+        polymorphic_identity: Any = None,
+        with_polymorphic: Any = None,
+        polymorphic_load: Any = None,
+        polymorphic_abstract: bool = False,
+        concrete: bool = False,
+        batch: bool = True,
+        confirm_deleted_rows: bool = True,
+        allow_partial_pks: bool = True,
+        always_refresh: bool = False,
+        passive_updates: bool = True,
+        passive_deletes: bool = False,
+        legacy_is_orphan: bool = False,
+        extension: Any = None,
+    ) -> None:
+        self.class_ = class_
+        self.registry = registry
+        self.inherits: Mapper[Any] | None = getattr(inherits, "__mapper__", inherits)
+        if local_table is None and self.inherits is not None:
+            local_table = self.inherits.local_table
+        if local_table is None:
+            raise ArgumentError(f"Mapper of {class_.__name__} has no table: give it one, or set __abstract__ = True.")
+        self.local_table: FromClause = local_table
+        self.persist_selectable = self.selectable = local_table
+        self.base_mapper: Mapper[Any] = self if self.inherits is None or concrete else self.inherits.base_mapper
+        self.single = self.inherits is not None and local_table is self.inherits.local_table
+        self.concrete = concrete
+        self.polymorphic_on = polymorphic_on
+        self.polymorphic_identity = polymorphic_identity
+        self.polymorphic_abstract = polymorphic_abstract
+        self.with_polymorphic = with_polymorphic
+        self.polymorphic_load = polymorphic_load
+        self.eager_defaults = eager_defaults
+        self.version_id_col = version_id_col
+        self.version_id_generator = version_id_generator
+        self.batch = batch
+        self.confirm_deleted_rows = confirm_deleted_rows
+        self.allow_partial_pks = allow_partial_pks
+        self.always_refresh = always_refresh
+        self.passive_updates = passive_updates
+        self.passive_deletes = passive_deletes
+        self.legacy_is_orphan = legacy_is_orphan
+        self.extension = extension
+        self.validators: dict[str, tuple[Any, dict[str, Any]]] = {}
+        self.reconstructor: Any = None
+
+        self.props: dict[str, MapperProperty] = {}
+        self.column_props: dict[str, ColumnProperty] = {}
+        self.key_of: dict[ColumnElement[Any], str] = {}
+        self._include = None if include_properties is None else _names(include_properties)
+        self._exclude = frozenset() if exclude_properties is None else _names(exclude_properties)
+        self._prefix = column_prefix or ""
+        self.tables: tuple[Table, ...] = tuple(_tables_of(local_table))
+
+        self._take_in_properties(dict(properties or {}))
+        self.primary_key: tuple[Column[Any], ...] = self._find_primary_key(primary_key)
+        self.pk_keys: tuple[str, ...] = tuple(self._key_for_pk(c) for c in self.primary_key)
+        self.single_pk: str | None = self.pk_keys[0] if len(self.pk_keys) == 1 else None
+
+    # -- building -----------------------------------------------------------------
+
+    def _take_in_properties(self, properties: dict[str, Any]) -> None:
+        if self.inherits is not None and not self.concrete:
+            for key, prop in self.inherits.props.items():
+                if key not in properties:
+                    self.add_property(key, prop.copy() if isinstance(prop, ColumnProperty) else prop)
+        named: set[Any] = set()
+        moved: dict[str, str] = {}
+        for key, thing in properties.items():
+            if isinstance(thing, SynonymProperty) and thing.map_column:
+                moved[key] = thing.name
+            elif not isinstance(thing, MapperProperty):
+                columns = thing if isinstance(thing, (list, tuple)) else [thing]
+                properties[key] = thing = ColumnProperty(*columns)
+            if isinstance(thing, ColumnProperty):
+                named.update(thing.columns)
+        # explicit names first, so that a column of the table can't take one of them
+        for key, thing in properties.items():
+            if isinstance(thing, ColumnProperty) and thing.columns[0] not in _columns(self.local_table):
+                continue
+            self.add_property(key, thing)
+        for column in self.local_table.c:
+            if column in named or column in self.key_of or not self._wanted(column):
+                continue
+            key = moved.get(column.key, self._prefix + column.key)
+            if key in self.props and not self.props[key].is_column:
+                continue
+            if key in self.column_props:
+                self.column_props[key].columns.append(column)
+                self.key_of[column] = key
+            else:
+                self.add_property(key, ColumnProperty(column))
+        # expressions after the columns that they are made of
+        for key, thing in properties.items():
+            if key not in self.props:
+                self.add_property(key, thing)
+
+    def _wanted(self, column: Column[Any]) -> bool:
+        names = {column.key, column.name, column}
+        if self._include is not None and not names & self._include:
+            return False
+        return not names & self._exclude
+
+    def add_property(self, key: str, prop: Any) -> MapperProperty:
+        """Take in one more property under the name ``key``."""
+        if not isinstance(prop, MapperProperty):
+            prop = ColumnProperty(prop)
+        if key in RESERVED:
+            raise InvalidRequestError(
+                f"Attribute name {key!r} is reserved on class {self.class_.__name__!r}: the declarative base keeps its "
+                f"{'MetaData' if key == 'metadata' else 'registry'} there. Name the attribute otherwise and keep the "
+                f"column's name with mapped_column({key!r}, ...)."
+            )
+        prop.key = key
+        prop.parent = self
+        self.props[key] = prop
+        if isinstance(prop, ColumnProperty):
+            self.column_props[key] = prop
+            for column in prop.columns:
+                self.key_of[column] = key
+        return prop
+
+    def _find_primary_key(self, given: Iterable[Any] | None) -> tuple[Column[Any], ...]:
+        if given is not None:
+            columns = []
+            for item in given:
+                if isinstance(item, str):
+                    if item not in self.column_props:
+                        raise ArgumentError(f"primary_key names {item!r}, which {self} has no column attribute for.")
+                    columns.append(self.column_props[item].columns[0])
+                else:
+                    columns.append(as_column_element(item))
+        elif self.inherits is not None and not self.concrete:
+            columns = list(self.inherits.primary_key)
+        else:
+            columns = [c for c in self.local_table.primary_key]
+            if isinstance(self.local_table, Join):
+                seen: dict[str, Any] = {}
+                for column in columns:
+                    seen.setdefault(self.key_of.get(column, column.key), column)
+                columns = list(seen.values())
+        if not columns:
+            raise ArgumentError(
+                f"{self} could not assemble any primary key: {_table_name(self.local_table)} declares none. Mark a column "
+                f"with mapped_column(primary_key=True), or name the identifying columns with "
+                f'__mapper_args__ = {{"primary_key": [...]}}.'
+            )
+        return tuple(columns)  # type: ignore[arg-type]
+
+    def _key_for_pk(self, column: Column[Any]) -> str:
+        try:
+            return self.key_of[column]
+        except KeyError:
+            for other, key in self.key_of.items():
+                if other.shares_lineage(column):
+                    return key
+        raise ArgumentError(
+            f"{self}: the primary key column {column} is not mapped to an attribute; "
+            f"take it out of exclude_properties or put it into include_properties."
+        )
+
+    # -- asking -------------------------------------------------------------------
+
+    @property
+    def mapper(self) -> Mapper[T]:
+        return self
+
+    @property
+    def entity(self) -> type[T]:
+        return self.class_
+
+    @property
+    def entity_namespace(self) -> type[T]:
+        """Where ``filter_by`` looks names up."""
+        return self.class_
+
+    def __clause_element__(self) -> Any:
+        return self.class_.__clause_element__()  # type: ignore[attr-defined]
+
+    @property
+    def attrs(self) -> Collection[MapperProperty]:
+        return Collection(self.props)
+
+    @property
+    def all_orm_descriptors(self) -> Collection[Any]:
+        return Collection({key: getattr(self.class_, key) for key in self.props})
+
+    @property
+    def column_attrs(self) -> Collection[ColumnProperty]:
+        return Collection(dict(self.column_props))
+
+    @property
+    def synonyms(self) -> Collection[MapperProperty]:
+        return Collection({k: p for k, p in self.props.items() if p.is_synonym})
+
+    @property
+    def relationships(self) -> Collection[MapperProperty]:
+        return Collection({k: p for k, p in self.props.items() if p.is_relationship})
+
+    @property
+    def columns(self) -> ReadOnlyColumnCollection[str, Column[Any]]:
+        """The columns under their attribute names."""
+        from sqlalchemy.sql.base import ColumnCollection
+
+        pairs: Any = [(k, p.columns[0]) for k, p in self.column_props.items()]
+        return ColumnCollection(pairs).as_readonly()
+
+    c = columns
+
+    @property
+    def iterate_properties(self) -> Iterator[MapperProperty]:
+        return iter(self.props.values())
+
+    def get_property(self, key: str, _configure_mappers: bool = False) -> MapperProperty:
+        """Return the property named ``key``; InvalidRequestError where there is none."""
+        try:
+            return self.props[key]
+        except KeyError:
+            raise InvalidRequestError(f"{self} has no property {key!r}; it has {', '.join(self.props)}.") from None
+
+    def has_property(self, key: str) -> bool:
+        return key in self.props
+
+    def get_property_by_column(self, column: ColumnElement[Any]) -> ColumnProperty:
+        """Return the property that ``column`` is mapped by; UnmappedColumnError where there is none."""
+        try:
+            return self.column_props[self.key_of[column]]
+        except KeyError:
+            raise UnmappedColumnError(f"No column {column} is mapped by {self}.") from None
+
+    def isa(self, other: Mapper[Any]) -> bool:
+        """Whether this mapper is ``other`` or inherits from it."""
+        mapper: Mapper[Any] | None = self
+        while mapper is not None:
+            if mapper is other:
+                return True
+            mapper = mapper.inherits
+        return False
+
+    def iterate_to_root(self) -> Iterator[Mapper[Any]]:
+        mapper: Mapper[Any] | None = self
+        while mapper is not None:
+            yield mapper
+            mapper = mapper.inherits
+
+    @property
+    def self_and_descendants(self) -> frozenset[Mapper[Any]]:
+        registry = self.registry
+        mappers = registry.mappers if registry is not None else ()
+        return frozenset([self, *(m for m in mappers if m.isa(self))])
+
+    # -- identity -----------------------------------------------------------------
+
+    def identity_key_from_primary_key(
+        self, primary_key: Iterable[Any], identity_token: Any = None
+    ) -> tuple[type[Any], tuple[Any, ...], Any]:
+        """Return ``(class, primary key, token)`` for a primary key."""
+        return (self.base_mapper.class_, tuple(primary_key), identity_token)
+
+    def identity_key_from_instance(self, instance: T) -> tuple[type[Any], tuple[Any, ...], Any]:
+        return self.identity_key_from_primary_key(self.primary_key_from_instance(instance))
+
+    def identity_key_from_row(self, row: Any, identity_token: Any = None, adapter: Any = None) -> Any:
+        mapping = getattr(row, "_mapping", row)
+        return self.identity_key_from_primary_key([mapping[c] for c in self.primary_key], identity_token)
+
+    def primary_key_from_instance(self, instance: T) -> list[Any]:
+        return [getattr(instance, key) for key in self.pk_keys]
+
+    def __str__(self) -> str:
+        return f"Mapper[{self.class_.__name__}({_table_name(self.local_table)})]"
+
+    def __repr__(self) -> str:
+        return f"<Mapper at {id(self):#x}; {self.class_.__name__}>"
+
+
+class Collection(Mapping[str, T]):
+    """Named things, by name (``mapper.attrs["id"]``) and as attributes (``mapper.attrs.id``).
+
+    Iterating gives the things themselves, as SQLAlchemy's collections of properties do.
+    """
+
+    def __init__(self, data: dict[str, T]) -> None:
+        self._data = data
+
+    def __getitem__(self, key: str) -> T:
+        return self._data[key]
+
+    def __getattr__(self, key: str) -> T:
+        try:
+            return self._data[key]
+        except KeyError:
+            raise AttributeError(key) from None
+
+    def __iter__(self) -> Iterator[T]:  # type: ignore[override]
+        return iter(self._data.values())
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._data
+
+    def keys(self) -> list[str]:  # type: ignore[override]
+        return list(self._data)
+
+    def values(self) -> list[T]:  # type: ignore[override]
+        return list(self._data.values())
+
+    def items(self) -> list[tuple[str, T]]:  # type: ignore[override]
+        return list(self._data.items())
+
+
+def _names(items: Iterable[Any]) -> frozenset[Any]:
+    return frozenset(items)
+
+
+def _columns(selectable: FromClause) -> set[Any]:
+    return set(selectable.c)
+
+
+def _tables_of(selectable: FromClause) -> Iterator[Table]:
+    if isinstance(selectable, Table):
+        yield selectable
+    elif isinstance(selectable, Join):
+        yield from _tables_of(selectable.left)
+        yield from _tables_of(selectable.right)
+
+
+def _table_name(selectable: FromClause) -> str:
+    return str(getattr(selectable, "name", None) or selectable.description)

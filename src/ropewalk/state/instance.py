@@ -1,0 +1,283 @@
+"""What Ropewalk knows of one instance.
+
+The state *is* the weak reference to its object: a ``weakref.ref`` with slots, which the
+identity map also holds as its entry. One allocation serves both. The object in turn
+holds its state (in a slot, or under ``_sa_instance_state`` in its ``__dict__``), so
+that either finds the other.
+
+``committed`` is what makes the unit of work cheap: ``None`` while nothing changed, else
+for each attribute that was written the value it had before, recorded by the first write
+(see ``instrumentation/writing.py``).
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ..exc import DetachedInstanceError, InvalidRequestError
+from ..kernel.symbols import NO_VALUE
+from .history import AttributeState, History
+from .mutable import changed_in_place
+
+if TYPE_CHECKING:
+    from ..mapping.mapper import Collection, Mapper
+    from .identity import IdentityMap
+
+TRANSIENT, PENDING, PERSISTENT, DELETED, DETACHED = range(5)
+STATUS_NAMES = ("transient", "pending", "persistent", "deleted", "detached")
+
+
+class InstanceState(weakref.ref):  # type: ignore[type-arg]
+    """The state of one mapped object, as :func:`ropewalk.inspect` returns it.
+
+    Each mapped class has a subclass of its own, which knows the ``mapper``.
+    """
+
+    __slots__ = ("committed", "expired", "extra", "mutables", "owner", "peers", "pk", "status")
+
+    mapper: ClassVar[Mapper[Any]]
+
+    owner: IdentityMap | None  # of the session that holds it
+    status: int
+    pk: Any  # the bare key: a value for one column, a tuple for several; None without identity
+    committed: dict[str, Any] | None
+    mutables: dict[str, tuple[Any, Any]] | None  # attribute → (value, copy) where it can change in place
+    expired: bool  # unloaded column attributes are to be fetched all together
+    peers: list[InstanceState] | None  # what came in the same result
+    extra: dict[str, Any] | None  # what few states need
+
+    # A weak reference hashes and compares like its referent; a state is itself.
+    __hash__ = object.__hash__
+    __eq__ = object.__eq__
+    __ne__ = object.__ne__
+
+    is_instance = True
+    is_mapper = False
+    is_aliased_class = False
+
+    # -- what it is -----------------------------------------------------------------
+
+    @property
+    def transient(self) -> bool:
+        """Neither in a session nor in the database."""
+        return self.status == TRANSIENT
+
+    @property
+    def pending(self) -> bool:
+        """In a session, not yet in the database."""
+        return self.status == PENDING
+
+    @property
+    def persistent(self) -> bool:
+        """In a session and in the database."""
+        return self.status == PERSISTENT
+
+    @property
+    def deleted(self) -> bool:
+        """Deleted by a flush whose transaction is still open."""
+        return self.status == DELETED
+
+    @property
+    def detached(self) -> bool:
+        """In the database, but in no session."""
+        return self.status == DETACHED
+
+    @property
+    def was_deleted(self) -> bool:
+        """Whether a flush has deleted the row, committed or not."""
+        return self.status == DELETED or bool(self.extra and self.extra.get("was_deleted"))
+
+    @property
+    def status_name(self) -> str:
+        return STATUS_NAMES[self.status]
+
+    @property
+    def object(self) -> Any:
+        """The object itself, or None when it is gone."""
+        return self()
+
+    def obj(self) -> Any:
+        return self()
+
+    @property
+    def class_(self) -> type[Any]:
+        return self.mapper.class_
+
+    @property
+    def dict(self) -> dict[str, Any]:
+        instance = self()
+        return {} if instance is None else instance.__dict__  # type: ignore[no-any-return]
+
+    @property
+    def session(self) -> Any:
+        """The session that holds the object, or None."""
+        return None if self.owner is None else self.owner.session
+
+    @property
+    def identity_token(self) -> Any:
+        return self.extra.get("token") if self.extra else None
+
+    @property
+    def identity(self) -> tuple[Any, ...] | None:
+        """The primary key as a tuple, or None for an object without one."""
+        if self.pk is None:
+            return None
+        return (self.pk,) if self.mapper.single_pk is not None else self.pk  # type: ignore[no-any-return]
+
+    @property
+    def identity_key(self) -> tuple[type[Any], tuple[Any, ...], Any] | None:
+        """``(class, primary key, token)``, or None for an object without identity."""
+        if self.pk is None:
+            return None
+        return (self.mapper.base_mapper.class_, self.identity, self.identity_token)  # type: ignore[return-value]
+
+    key = identity_key
+
+    @property
+    def has_identity(self) -> bool:
+        return self.pk is not None
+
+    # -- what it holds ----------------------------------------------------------------
+
+    @property
+    def attrs(self) -> Collection[AttributeState]:
+        """An :class:`AttributeState` for each mapped attribute."""
+        from ..mapping.mapper import Collection
+
+        return Collection({key: AttributeState(self, key) for key in self.mapper.props})
+
+    @property
+    def unloaded(self) -> set[str]:
+        """The attributes that hold no value."""
+        held = self.dict
+        return {key for key, p in self.mapper.props.items() if not p.is_synonym and key not in held}
+
+    unloaded_expirable = unloaded
+
+    @property
+    def unmodified(self) -> set[str]:
+        return set(self.mapper.props) - set(self.changed_keys())
+
+    def unmodified_intersection(self, keys: Any) -> set[str]:
+        return set(keys) & self.unmodified
+
+    @property
+    def expired_attributes(self) -> set[str]:
+        """The attributes that the next read will fetch."""
+        if self.pk is None or not (self.expired or self.extra):
+            return set()
+        named = set((self.extra or {}).get("expired_keys", ()))
+        if self.expired:
+            named |= {k for k in self.unloaded if not _deferred(self.mapper.props[k])}
+        return named & self.unloaded
+
+    @property
+    def modified(self) -> bool:
+        """Whether something was written since the last flush."""
+        if self.status in (TRANSIENT, PENDING):
+            return any(key in self.dict for key in self.mapper.props)
+        return self.committed is not None or (self.mutables is not None and any(True for _ in changed_in_place(self)))
+
+    def changed_keys(self) -> list[str]:
+        """The attributes that were written, or that changed in place, since the last flush."""
+        keys = list(self.committed or ())
+        if self.mutables:
+            keys.extend(key for key in changed_in_place(self) if key not in keys)
+        return keys
+
+    def history(self, key: str) -> History:
+        """What was added to, and deleted from, attribute ``key`` since the last flush."""
+        return History.of(self, key)
+
+    def original(self, key: str) -> Any:
+        """The value of ``key`` as of the last flush, or NO_VALUE where it is not known."""
+        committed = self.committed
+        if committed is not None and key in committed:
+            return committed[key]
+        if self.mutables is not None and key in self.mutables:
+            return self.mutables[key][1]
+        return self.dict.get(key, NO_VALUE)
+
+    # -- what happens to it -----------------------------------------------------------
+
+    def load_attribute(self, instance: Any, key: str) -> Any:
+        """Return the value of an attribute that is not there, loading it where that can be done."""
+        if self.pk is None or (self.committed is not None and key in self.committed):
+            return None  # never set, or deleted with ``del``
+        owner = self.owner
+        if owner is None or owner.loader is None:
+            raise DetachedInstanceError(
+                f"{self.describe()} is not bound to a Session, so attribute {key!r} cannot be loaded. Load it before "
+                f"the session closes, keep what commit() would expire with Session(expire_on_commit=False), or bring "
+                f"the object into a session again with session.add(obj) or session.merge(obj).",
+                instance,
+                key,
+            )
+        return owner.loader.load_attribute(self, instance, key)
+
+    def set_extra(self, name: str, value: Any) -> None:
+        if self.extra is None:
+            self.extra = {}
+        self.extra[name] = value
+
+    def describe(self) -> str:
+        """Name the object in an error message: ``<User id=7>``, without loading anything."""
+        keys = self.mapper.pk_keys
+        if self.pk is not None:
+            identity: Any = self.identity
+        else:
+            held = self.dict
+            identity = tuple(held.get(key) for key in keys)
+        shown = ", ".join(f"{key}={value!r}" for key, value in zip(keys, identity, strict=False))
+        return f"<{self.mapper.class_.__name__} {shown}>" if any(v is not None for v in identity) else (
+            f"<{self.mapper.class_.__name__} at {id(self()):#x}, {self.status_name}>"
+        )
+
+    def __repr__(self) -> str:
+        return f"<InstanceState of {self.describe()}, {self.status_name}>"
+
+    def __reduce__(self) -> Any:
+        instance = self()
+        if instance is None:
+            raise InvalidRequestError(f"The state of {self.describe()} cannot be pickled: its object is gone.")
+        return (_restore, (instance, self.pk, self.committed, self.mutables, self.expired, self.extra))
+
+
+def new_state(cls: type[InstanceState], instance: Any) -> InstanceState:
+    """Return a state for a transient ``instance``."""
+    state = cls(instance, _object_gone)
+    state.owner = state.pk = state.committed = state.mutables = state.peers = state.extra = None
+    state.status = TRANSIENT
+    state.expired = False
+    return state
+
+
+def state_of(instance: Any) -> InstanceState | None:
+    """Return the state of a mapped object, giving it one where it has none yet; None if it is not mapped."""
+    try:
+        return instance._sa_instance_state  # type: ignore[no-any-return]
+    except AttributeError:
+        factory = getattr(type(instance), "__ropewalk_state__", None)
+        return None if factory is None else factory(instance)  # type: ignore[no-any-return]
+
+
+def _object_gone(state: InstanceState) -> None:
+    owner = state.owner
+    if owner is not None:
+        owner.forget(state)
+
+
+def _restore(
+    instance: Any, pk: Any, committed: Any, mutables: Any, expired: bool, extra: Any
+) -> InstanceState:
+    """Rebuild the state of an unpickled object, detached from any session."""
+    state: InstanceState = type(instance).__ropewalk_state__(instance)
+    state.pk, state.committed, state.mutables = pk, committed, mutables
+    state.expired, state.extra = expired, extra
+    state.status = TRANSIENT if pk is None else DETACHED
+    return state
+
+
+def _deferred(prop: Any) -> bool:
+    return prop.is_column and (prop.deferred or prop.query_expression)

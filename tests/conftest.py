@@ -1,7 +1,7 @@
 """Engines for the tests; what stands behind them is in databases.py.
 
 ``engine``          runs the test once on each database; ``@pytest.mark.databases(...)`` limits which
-``sqlite_engine``   a new SQLite file; likewise ``sqlite_memory_engine``, ``postgresql_engine`` and ``mariadb_engine``
+``sqlite_engine``   a new SQLite file; or ``sqlite_memory_engine``, ``postgresql_engine``, ``mariadb_engine``
 ``--db NAME``       (repeatable, or with commas) runs ``engine`` tests on the named databases only
 """
 

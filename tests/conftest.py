@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
+import databases
 import pytest
 from sqlalchemy import Engine, create_engine
-
-import databases
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from databases import MARIADB_DEFAULT, Unavailable, count_statements, mariadb
 from sqlalchemy import (
     Column,
     Engine,
@@ -18,8 +19,6 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.exc import IntegrityError
-
-from databases import MARIADB_DEFAULT, Unavailable, count_statements, mariadb
 
 metadata = MetaData()
 parent = Table("parent", metadata, Column("id", Integer, primary_key=True), Column("name", String(20)))

@@ -43,7 +43,7 @@ class Seat(Base):
 
 
 @pytest.fixture
-def engine(sqlite_engine):
+def database(sqlite_engine):
     Base.metadata.create_all(sqlite_engine)
     with sqlite_engine.begin() as connection:
         connection.execute(
@@ -55,8 +55,8 @@ def engine(sqlite_engine):
 
 
 @pytest.fixture
-def session(engine):
-    with Session(engine) as session:
+def session(database):
+    with Session(database) as session:
         yield session
 
 
@@ -80,25 +80,25 @@ def test_one_row_twice_in_a_result_is_one_object(session):
     assert first is second
 
 
-def test_get_gives_the_queried_object_without_sql(session, engine):
+def test_get_gives_the_queried_object_without_sql(session, database):
     star = session.scalars(select(Star).where(Star.id == 1)).one()
-    with count_statements(engine) as sent:
+    with count_statements(database) as sent:
         assert session.get(Star, 1) is star
     assert sent.count == 0
 
 
-def test_flushed_object_is_found_without_sql(session, engine):
+def test_flushed_object_is_found_without_sql(session, database):
     star = Star(name="Rigel")
     session.add(star)
     session.flush()
-    with count_statements(engine) as sent:
+    with count_statements(database) as sent:
         assert session.get(Star, star.id) is star
     assert sent.count == 0
 
 
-def test_composite_keys_identify(session, engine):
+def test_composite_keys_identify(session, database):
     seat = session.get(Seat, (3, "A"))
-    with count_statements(engine) as sent:
+    with count_statements(database) as sent:
         assert session.get(Seat, (3, "A")) is seat
         assert session.get(Seat, {"letter": "A", "row": 3}) is seat
     assert sent.count == 0
@@ -112,9 +112,9 @@ def test_objects_of_two_classes_with_one_key_are_two(session):
     assert session.get(Seat, (1, "1")) is not star
 
 
-def test_loading_does_not_overwrite_what_was_read(session, engine):
+def test_loading_does_not_overwrite_what_was_read(session, database):
     star = session.get(Star, 1)
-    with engine.begin() as connection:
+    with database.begin() as connection:
         connection.execute(Star.__table__.update().where(Star.__table__.c.id == 1), {"name": "Wega"})
     session.scalars(select(Star)).all()
     assert star.name == "Vega"
@@ -161,11 +161,11 @@ def test_object_let_go_is_loaded_again(session):
     assert session.get(Star, 1).name == "Vega"
 
 
-def test_changed_object_survives_and_is_flushed(session, engine):
+def test_changed_object_survives_and_is_flushed(session, database):
     session.get(Star, 1).name = "Wega"
     gc.collect()
     session.commit()
-    assert names(engine) == ["Wega", "Deneb"]
+    assert names(database) == ["Wega", "Deneb"]
 
 
 def test_changed_object_is_the_one_that_later_queries_give(session):
@@ -176,18 +176,18 @@ def test_changed_object_is_the_one_that_later_queries_give(session):
         assert session.scalars(select(Star).where(Star.id == 1)).one().size == 5
 
 
-def test_pending_object_survives(session, engine):
+def test_pending_object_survives(session, database):
     session.add(Star(name="Rigel"))
     gc.collect()
     session.commit()
-    assert names(engine) == ["Vega", "Deneb", "Rigel"]
+    assert names(database) == ["Vega", "Deneb", "Rigel"]
 
 
-def test_object_marked_deleted_survives(session, engine):
+def test_object_marked_deleted_survives(session, database):
     session.delete(session.get(Star, 1))
     gc.collect()
     session.commit()
-    assert names(engine) == ["Deneb"]
+    assert names(database) == ["Deneb"]
 
 
 def test_deleted_object_comes_back_by_rollback_though_nobody_held_it(session):
@@ -228,8 +228,8 @@ def test_expunged_changed_object_is_let_go(session):
     assert reference() is None
 
 
-def test_session_itself_is_let_go_with_objects_still_in_use(engine):
-    session = Session(engine)
+def test_session_itself_is_let_go_with_objects_still_in_use(database):
+    session = Session(database)
     star = session.get(Star, 1)
     session.rollback()
     reference = weakref.ref(session)
@@ -261,27 +261,27 @@ def test_detached_object_survives_pickling(session):
     assert inspect(copy).identity == (1,)
 
 
-def test_pickled_object_can_join_a_session(session, engine):
+def test_pickled_object_can_join_a_session(session, database):
     star = session.get(Star, 1)
     session.expunge(star)
     copy = pickle.loads(pickle.dumps(star))
     copy.name = "Wega"
     session.add(copy)
     session.commit()
-    assert names(engine) == ["Wega", "Deneb"]
+    assert names(database) == ["Wega", "Deneb"]
 
 
-def test_pickling_keeps_what_was_changed(session, engine):
+def test_pickling_keeps_what_was_changed(session, database):
     star = session.get(Star, 1)
     session.expunge(star)
     star.name = "Wega"
     copy = pickle.loads(pickle.dumps(star))
     session.add(copy)
-    with count_statements(engine) as sent:
+    with count_statements(database) as sent:
         session.commit()
     assert [sql.split()[0] for sql in sent.statements] == ["UPDATE"]
     assert "size" not in sent.statements[0]
-    assert names(engine) == ["Wega", "Deneb"]
+    assert names(database) == ["Wega", "Deneb"]
 
 
 def test_pickling_keeps_what_was_expired(session):
@@ -322,13 +322,13 @@ def test_make_transient_forgets_session_and_key(session):
     assert star.name == "Vega"
 
 
-def test_made_transient_with_a_new_key_becomes_a_second_row(session, engine):
+def test_made_transient_with_a_new_key_becomes_a_second_row(session, database):
     star = session.get(Star, 1)
     make_transient(star)
     star.id = None
     session.add(star)
     session.commit()
-    assert names(engine) == ["Vega", "Deneb", "Vega"]
+    assert names(database) == ["Vega", "Deneb", "Vega"]
 
 
 def test_make_transient_of_a_pending_object_takes_it_out(session):
@@ -339,7 +339,7 @@ def test_make_transient_of_a_pending_object_takes_it_out(session):
     assert inspect(star).transient
 
 
-def test_make_transient_of_a_deleted_object_lets_it_be_added_again(session, engine):
+def test_make_transient_of_a_deleted_object_lets_it_be_added_again(session, database):
     star = session.get(Star, 1)
     session.delete(star)
     session.commit()
@@ -347,7 +347,7 @@ def test_make_transient_of_a_deleted_object_lets_it_be_added_again(session, engi
     assert not inspect(star).was_deleted
     session.add(star)
     session.commit()
-    assert names(engine) == ["Vega", "Deneb"]
+    assert names(database) == ["Vega", "Deneb"]
 
 
 def test_make_transient_drops_expired_marks(session):
@@ -365,9 +365,9 @@ def test_make_transient_to_detached_gives_an_object_for_a_known_row(session):
     assert star.name == "Vega"
 
 
-def test_make_transient_to_detached_issues_no_sql(session, engine):
+def test_make_transient_to_detached_issues_no_sql(session, database):
     star = Star(id=1)
-    with count_statements(engine) as sent:
+    with count_statements(database) as sent:
         make_transient_to_detached(star)
         session.add(star)
         assert session.get(Star, 1) is star

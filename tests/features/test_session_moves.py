@@ -19,7 +19,7 @@ class Card(Base):
 
 
 @pytest.fixture
-def engine(sqlite_engine):
+def database(sqlite_engine):
     Base.metadata.create_all(sqlite_engine)
     with Session(sqlite_engine) as session:
         session.add(Card(id=1, suit="spades"))
@@ -28,14 +28,14 @@ def engine(sqlite_engine):
 
 
 @pytest.fixture
-def session(engine):
-    with Session(engine) as session:
+def session(database):
+    with Session(database) as session:
         yield session
 
 
 @pytest.fixture
-def other(engine):
-    with Session(engine) as session:
+def other(database):
+    with Session(database) as session:
         yield session
 
 
@@ -259,10 +259,10 @@ def test_refresh_and_expire_of_an_object_in_another_session(session, other, move
         getattr(session, move)(card)
 
 
-def test_refresh_of_an_object_whose_row_is_gone(session, engine):
+def test_refresh_of_an_object_whose_row_is_gone(session, database):
     card = session.get(Card, 1)
     session.commit()
-    with engine.begin() as connection:
+    with database.begin() as connection:
         connection.execute(Card.__table__.delete())
     with refused():
         session.refresh(card)

@@ -12,12 +12,13 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
-from sqlalchemy import Column, ColumnElement, Connection, FromClause
+from sqlalchemy import Column, ColumnElement, Connection, ForeignKey, FromClause
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql import coercions, roles
 from sqlalchemy.sql.base import CompileState
 from sqlalchemy.sql.selectable import SelectState
 from sqlalchemy.types import TypeEngine
+from sqlalchemy.util import immutabledict
 
 PLUGIN = "ropewalk"
 """Our name among Core's compile-state plugins; never "orm", which is SQLAlchemy's own."""
@@ -74,8 +75,6 @@ def entity_table(selectable: FromClause, entity: Any) -> FromClause:
 
 
 def _propagated(entity: Any) -> Any:
-    from sqlalchemy.util import immutabledict
-
     return immutabledict({"compile_state_plugin": PLUGIN, "plugin_subject": entity})
 
 
@@ -110,6 +109,11 @@ def bind_processor(type_: TypeEngine[Any], dialect: Dialect) -> Callable[[Any], 
 def result_processor(type_: TypeEngine[Any], dialect: Dialect, coltype: Any) -> Callable[[Any], Any] | None:
     """Return what turns the driver's value into Python's, or None where nothing has to."""
     return cast("Callable[[Any], Any] | None", type_._cached_result_processor(dialect, coltype))
+
+
+def bind_processors_of(compiled: Any) -> dict[str, Callable[[Any], Any]]:
+    """Return the converters of a compiled statement's parameters, by parameter name."""
+    return cast("dict[str, Callable[[Any], Any]]", compiled._bind_processors)
 
 
 def has_bind_expression(type_: TypeEngine[Any], dialect: Dialect) -> bool:
@@ -192,6 +196,12 @@ def set_column_type(column: Column[Any], type_: TypeEngine[Any]) -> None:
     column._set_type(type_)
 
 
+def refers_to_column_without_table(foreign_key: ForeignKey) -> bool:
+    """Tell whether a foreign key was given a Column that is in no table, as one of a mixin is."""
+    target = foreign_key._table_column
+    return target is not None and target.table is None
+
+
 def type_for_python_type(
     type_: TypeEngine[Any], python_type: Any, key: Any, matched: Any
 ) -> TypeEngine[Any] | None:
@@ -201,3 +211,38 @@ def type_for_python_type(
     type does not serve, as ``Integer`` does not for a subclass of ``int``.
     """
     return type_._resolve_for_python_type(python_type, key, matched)
+
+
+# -- looking into statements -----------------------------------------------------
+
+
+def cache_key(statement: Any) -> Any:
+    """Return ``(key, bindparams)`` of a statement: equal keys mean equal text; None where it has none."""
+    return statement._generate_cache_key()
+
+
+def raw_columns(statement: Any) -> list[Any]:
+    """Return what stands in the SELECT list, as it was given."""
+    return list(statement._raw_columns)
+
+
+def with_raw_columns(statement: Any, columns: Sequence[Any]) -> Any:
+    """Return the same SELECT with another list of columns, which belongs to no plugin any more."""
+    new = statement._clone()
+    new._raw_columns = list(columns)
+    new._propagate_attrs = _NOTHING
+    new.__dict__.pop("_generate_cache_key", None)
+    return new
+
+
+_NOTHING: Any = immutabledict()
+
+
+def result_name(column: Any) -> str:
+    """Return the name a column has in a row."""
+    return cast(str, getattr(column, "_proxy_key", None) or getattr(column, "name", None) or str(column))
+
+
+def options_of(statement: Any) -> tuple[Any, ...]:
+    """Return the options that ``statement.options()`` was given."""
+    return tuple(getattr(statement, "_with_options", ()))

@@ -146,12 +146,16 @@ class Row:
 
 
 def measure(work: Work, database: Database, orms: Mapping[str, Orm], rounds: int) -> Row:
-    """Let all contenders take turns at one work; the first round warms up and is not counted."""
+    """Let all contenders take turns at one work.
+
+    The first round warms up and is not counted, unless there is only one: what takes so long that
+    once is enough does not feel a cold start.
+    """
     row = Row(work, database.name)
     engines = {name: database.engine() for name in orms}
     contenders = [*orms, *([DRIVER] if work.driver else [])]
     try:
-        for number in range(1 + rounds):
+        for number in range(0 if rounds > 1 else 1, 1 + rounds):
             for name in contenders:
                 if name in row.errors:
                     continue

@@ -1,0 +1,51 @@
+"""What the demo maps: three classes with natural and composite keys, tied by foreign keys."""
+
+from sqlalchemy import ForeignKey, ForeignKeyConstraint
+
+from ...declare.base import DeclarativeBase
+from ...declare.columns import mapped_column
+from ...instrumentation.attributes import Mapped
+
+
+class Base(DeclarativeBase):
+    """The classes of the demo share one MetaData."""
+
+
+class Country(Base):
+    """A country by its ISO code, with the area of the world that its clocks name."""
+
+    __tablename__ = "country"
+
+    code: Mapped[str] = mapped_column(primary_key=True)
+    area: Mapped[str]
+
+
+class Subdivision(Base):
+    """A state, province or county; its name is unique within its country only."""
+
+    __tablename__ = "subdivision"
+
+    country_code: Mapped[str] = mapped_column(ForeignKey("country.code"), primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+
+
+class Airport(Base):
+    """An airport by its ICAO code; not each has an IATA code or belongs to a subdivision."""
+
+    __tablename__ = "airport"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["country_code", "subdivision"], ["subdivision.country_code", "subdivision.name"]
+        ),
+    )
+
+    icao: Mapped[str] = mapped_column(primary_key=True)
+    iata: Mapped[str | None]
+    name: Mapped[str]
+    city: Mapped[str]
+    elevation: Mapped[float]
+    latitude: Mapped[float]
+    longitude: Mapped[float]
+    timezone: Mapped[str]
+    country_code: Mapped[str] = mapped_column(ForeignKey("country.code"))
+    subdivision: Mapped[str | None]

@@ -1,0 +1,1 @@
+"""Floor 5: change sets → commit order → batches → statements → flush."""

@@ -1,0 +1,60 @@
+"""What a flush is given, and what it gives back.
+
+The session says which objects are new and which are to be deleted, and keeps its own
+lists; the unit of work reads, writes to the database, and reports. ::
+
+    work = Work(identity_map, new, deleted, connection_for)
+    outcome = flush(work)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection
+
+if TYPE_CHECKING:
+    from ..mapping.mapper import Mapper
+    from ..state.identity import IdentityMap
+    from ..state.instance import InstanceState
+
+
+@dataclass(slots=True, eq=False)
+class Work:
+    """What is to be written.
+
+    :ivar identity_map: whose ``modified`` and ``watched`` say where to look for changes.
+    :ivar new: pending states and their objects, in the order in which they were added.
+    :ivar deleted: persistent states and their objects that are to go.
+    :ivar connection_for: gives the connection that serves a mapper, inside its transaction.
+        It is asked when there is something to send, not before.
+    """
+
+    identity_map: IdentityMap
+    new: Mapping[InstanceState, Any]
+    deleted: Mapping[InstanceState, Any]
+    connection_for: Callable[[Mapper[Any]], Connection]
+
+
+@dataclass(slots=True, eq=False)
+class Outcome:
+    """What was written. When ``flush`` returns one, the states and the identity map agree with it.
+
+    :ivar inserted: states that were new; now persistent and in the identity map.
+    :ivar updated: states that an UPDATE was sent for.
+    :ivar deleted: states whose rows are gone; out of the identity map, with status DELETED.
+        A state whose row was taken over by a new object with the same key is among them.
+    :ivar rekeyed: states whose primary key changed → the key they had.
+    :ivar statements: how many statements went to the driver; an executemany is one.
+    """
+
+    inserted: list[InstanceState] = field(default_factory=list)
+    updated: list[InstanceState] = field(default_factory=list)
+    deleted: list[InstanceState] = field(default_factory=list)
+    rekeyed: dict[InstanceState, Any] = field(default_factory=dict)
+    statements: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.inserted or self.updated or self.deleted)

@@ -1,0 +1,74 @@
+"""Ropewalk: sessions over SQLAlchemy Core.
+
+Everything a program needs is here, under SQLAlchemy's own names::
+
+    from ropewalk import DeclarativeBase, Mapped, Session, mapped_column, select
+"""
+
+from sqlalchemy import (
+    create_engine,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
+
+from . import exc
+from .declare import (
+    DeclarativeAttributeIntercept,
+    DeclarativeBase,
+    DeclarativeBaseNoMeta,
+    DeclarativeMeta,
+    DynamicMapped,
+    Mapped,
+    MappedAsDataclass,
+    MappedColumn,
+    WriteOnlyMapped,
+    add_mapped_attribute,
+    as_declarative,
+    clear_mappers,
+    configure_mappers,
+    declarative_base,
+    declarative_mixin,
+    declared_attr,
+    has_inherited_table,
+    mapped_as_dataclass,
+    mapped_column,
+    mapper,
+    registry,
+    synonym_for,
+    unmapped_dataclass,
+)
+from .exc import MappedAnnotationError
+from .inspection import class_mapper, inspect, object_mapper
+from .instrumentation.aliases import AliasedClass, aliased
+from .instrumentation.attributes import InstrumentedAttribute, PropComparator, QueryableAttribute
+from .instrumentation.manager import ClassManager
+from .instrumentation.validators import reconstructor, validates
+from .kernel.symbols import NO_VALUE, LoaderCallableStatus, PassiveFlag
+from .mapping.mapper import Mapper
+from .mapping.properties import (
+    ColumnProperty,
+    MapperProperty,
+    SynonymProperty,
+    column_property,
+    deferred,
+    query_expression,
+    synonym,
+)
+from .session.binds import bind_metadata
+from .session.factory import create_session, sessionmaker
+from .session.moves import make_transient, make_transient_to_detached, object_session, was_deleted
+from .session.query import Query
+from .session.session import Session, close_all_sessions
+from .session.transaction import SessionTransaction, SessionTransactionOrigin
+from .state.history import AttributeState, History
+from .state.identity import IdentityMap
+from .state.instance import InstanceState
+
+Synonym = SynonymProperty
+
+__version__ = "0.1.0"

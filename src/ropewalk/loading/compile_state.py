@@ -1,0 +1,68 @@
+"""How Core compiles a SELECT that names mapped classes, wherever it stands.
+
+Core asks the plugin named in a statement's first entity. Ours replaces entities by
+their columns, so that a subquery, a UNION or ``str(select(User))`` has the mapped
+columns: no deferred ones, and column properties included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ..kernel.core import PLUGIN, CompileState, SelectState, options_of, raw_columns
+from .entities import EntityColumns, chosen_props, default_props, entity_in, expand
+from .from_statement import FromStatement
+
+
+@CompileState.plugin_for(PLUGIN, "select")
+class EntitySelectState(SelectState):
+    """The compile state of a SELECT with entities in it."""
+
+    def __init__(self, statement: Any, compiler: Any, **kw: Any) -> None:
+        super().__init__(expand(statement, options_of(statement)), compiler, **kw)
+
+    @classmethod
+    def from_statement(cls, statement: Any, from_statement: Any) -> Any:
+        """``select(User).from_statement(text(...))``: the entities of one, the rows of the other."""
+        return FromStatement(raw_columns(statement), from_statement, options_of(statement))
+
+    @classmethod
+    def all_selected_columns(cls, statement: Any) -> Iterator[Any]:
+        """The columns that a subquery of the statement offers."""
+        for column in raw_columns(statement):
+            entity = entity_in(column)
+            if entity is None:
+                yield column
+            else:
+                for prop in chosen_props(entity.mapper, options_of(statement)):
+                    yield getattr(entity.entity, prop.key).expression
+
+    @classmethod
+    def get_column_descriptions(cls, statement: Any) -> list[dict[str, Any]]:
+        """What ``select.column_descriptions`` shows."""
+        found = []
+        for column in raw_columns(statement):
+            entity = entity_in(column)
+            if entity is not None:
+                found.append(
+                    {
+                        "name": EntityColumns(entity, default_props(entity.mapper)).name,
+                        "type": entity.mapper.class_,
+                        "aliased": entity.is_aliased_class,
+                        "expr": entity.entity,
+                        "entity": entity.entity,
+                    }
+                )
+            else:
+                owner = column._annotations.get("parententity") if hasattr(column, "_annotations") else None
+                found.append(
+                    {
+                        "name": getattr(column, "key", None) or getattr(column, "name", None),
+                        "type": column.type,
+                        "aliased": bool(owner is not None and owner.is_aliased_class),
+                        "expr": column,
+                        "entity": None if owner is None else owner.entity,
+                    }
+                )
+        return found

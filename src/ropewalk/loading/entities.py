@@ -1,0 +1,80 @@
+"""What a SELECT of an entity fetches: which attributes, by which columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ..kernel.core import raw_columns, with_raw_columns
+from ..mapping.mapper import Mapper
+from ..mapping.properties import ColumnProperty
+
+
+class EntityColumns:
+    """The columns of one entity in one SELECT.
+
+    :ivar entity: the mapper, or the alias.
+    :ivar keys: attribute names, in the order of their columns in a row.
+    :ivar props: the properties, likewise.
+    :ivar expressions: the columns, likewise.
+    """
+
+    __slots__ = ("entity", "expressions", "keys", "mapper", "name", "props")
+
+    def __init__(self, entity: Any, props: Iterable[ColumnProperty]) -> None:
+        self.entity = entity
+        self.mapper: Mapper[Any] = entity.mapper
+        self.props = tuple(props)
+        self.keys = tuple(prop.key for prop in self.props)
+        if entity.is_aliased_class:
+            self.name: str = entity.name
+            self.expressions = [entity.adapt(prop.expression) for prop in self.props]
+        else:
+            self.name = self.mapper.class_.__name__
+            self.expressions = [prop.expression for prop in self.props]
+
+    @property
+    def pk_positions(self) -> tuple[int, ...]:
+        return tuple(self.keys.index(key) for key in self.mapper.pk_keys)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all attributes that are not deferred by their mapping are among them."""
+        return set(self.keys) >= {p.key for p in default_props(self.mapper)}
+
+
+def default_props(mapper: Mapper[Any]) -> list[ColumnProperty]:
+    """The attributes that a plain SELECT of the mapper fetches: all that are not deferred."""
+    pk = set(mapper.pk_keys)
+    return [p for p in mapper.column_props.values() if p.key in pk or not (p.deferred or p.query_expression)]
+
+
+def chosen_props(mapper: Mapper[Any], options: Iterable[Any]) -> list[ColumnProperty]:
+    """The attributes to fetch when loader options have been given."""
+    fetched = {p.key for p in default_props(mapper)}
+    for option in options:
+        choose = getattr(option, "choose_columns", None)
+        if choose is not None:
+            fetched = choose(mapper, fetched)
+    fetched |= set(mapper.pk_keys)
+    return [p for p in mapper.column_props.values() if p.key in fetched]
+
+
+def entity_in(column: Any) -> Any:
+    """Return the entity that a member of a SELECT list stands for as a whole, or None."""
+    if not getattr(column, "is_selectable", False):
+        return None
+    annotations = getattr(column, "_annotations", None)
+    return annotations.get("parententity") if annotations else None
+
+
+def expand(statement: Any, options: Iterable[Any] = ()) -> Any:
+    """Return ``statement`` with each entity in its SELECT list replaced by that entity's columns."""
+    columns: list[Any] = []
+    for column in raw_columns(statement):
+        entity = entity_in(column)
+        if entity is None:
+            columns.append(column)
+        else:
+            columns.extend(EntityColumns(entity, chosen_props(entity.mapper, options)).expressions)
+    return with_raw_columns(statement, columns)

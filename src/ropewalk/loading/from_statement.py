@@ -1,0 +1,112 @@
+"""Entities taken from the rows of a statement that was written by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+
+from ..exc import InvalidRequestError
+from ..kernel.core import result_name
+from .entities import EntityColumns, chosen_props, entity_in
+from .rows import compile_loader
+
+
+class FromStatement:
+    """What ``select(User).from_statement(text("SELECT ..."))`` gives.
+
+    The columns of the rows are matched to the entity's by name (or by the columns of a
+    ``text().columns(...)`` or SELECT); an attribute whose column is missing stays unloaded.
+    """
+
+    def __init__(self, columns: Sequence[Any], element: Any, options: tuple[Any, ...] = ()) -> None:
+        self.columns = list(columns)
+        self.element = element
+        self.with_options = options
+        self.execution: dict[str, Any] = {}
+
+    def options(self, *options: Any) -> FromStatement:
+        new = FromStatement(self.columns, self.element, self.with_options + options)
+        new.execution = dict(self.execution)
+        return new
+
+    def execution_options(self, **options: Any) -> FromStatement:
+        new = FromStatement(self.columns, self.element, self.with_options)
+        new.execution = {**self.execution, **options}
+        return new
+
+    def get_execution_options(self) -> dict[str, Any]:
+        return self.execution
+
+    @property
+    def entities(self) -> list[Any]:
+        return [entity for column in self.columns if (entity := entity_in(column)) is not None]
+
+    @property
+    def names(self) -> list[str]:
+        """The name of each member in a row."""
+        return [
+            result_name(column) if (entity := entity_in(column)) is None else EntityColumns(entity, ()).name
+            for column in self.columns
+        ]
+
+    def load_all(
+        self,
+        connection: Connection,
+        owner: Any,
+        given: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+        single: bool = False,
+        populate: bool = False,
+    ) -> list[Any]:
+        """Execute and return all objects (``single``) or tuples."""
+        result = connection.execute(self.element, given, execution_options=options or {})  # type: ignore[arg-type]
+        places = {name: i for i, name in reversed(list(enumerate(result.keys())))}
+        slots, order, types = self._match(places)
+        cursor = result.cursor
+        assert cursor is not None
+        description = [cursor.description[i] for i in order]
+        rows = [tuple(row[i] for i in order) for row in cursor.fetchall()]
+        result.close()
+        loader = compile_loader(slots, types, connection.dialect, description, single, populate)
+        return loader(rows, owner, [])
+
+    def _match(self, places: dict[str, int]) -> tuple[list[Any], list[int], list[Any]]:
+        """Find, for each entity and column wanted, where it stands in a row."""
+        slots: list[Any] = []
+        order: list[int] = []
+        types: list[Any] = []
+        for column in self.columns:
+            entity = entity_in(column)
+            if entity is None:
+                name = result_name(column)
+                if name not in places:
+                    raise InvalidRequestError(f"The statement's rows have no column {name!r}, which is asked for.")
+                slots.append(None)
+                order.append(places[name])
+                types.append(column.type)
+                continue
+            wanted = chosen_props(entity.mapper, self.with_options)
+            found = [(p, places[n]) for p in wanted if (n := _name_in(p, places)) is not None]
+            slot = EntityColumns(entity, [p for p, _ in found])
+            lacking = [key for key in entity.mapper.pk_keys if key not in slot.keys]
+            if lacking:
+                raise InvalidRequestError(
+                    f"The statement's rows cannot become {entity.mapper.class_.__name__} objects: the key column "
+                    f"{', '.join(lacking)} is not among {', '.join(places)}."
+                )
+            slots.append(slot)
+            order.extend(place for _, place in found)
+            types.extend(p.type for p, _ in found)
+        return slots, order, types
+
+
+def _name_in(prop: Any, places: dict[str, int]) -> str | None:
+    column = prop.expression
+    table = getattr(getattr(column, "table", None), "name", None)
+    name = getattr(column, "name", None)
+    for candidate in (name, f"{table}_{name}", prop.key):
+        if candidate in places:
+            return candidate  # type: ignore[no-any-return]
+    return None

@@ -1,0 +1,165 @@
+"""From a statement to a plan: what its rows are made of, worked out once.
+
+A plan is found again by the statement's cache key, so that a statement which differs
+only in its literal values costs neither analysis nor compilation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Select
+from sqlalchemy.engine import Dialect
+from sqlalchemy.util import LRUCache
+
+from ..exc import ArgumentError
+from ..kernel.core import cache_key, options_of, raw_columns, result_name, with_raw_columns
+from ..kernel.statements import Prepared
+from ..state.instance import InstanceState
+from .entities import EntityColumns, chosen_props, entity_in
+from .from_statement import FromStatement
+from .rows import Loader, compile_loader
+
+_plans: Any = LRUCache(1000)
+
+
+class Plan:
+    """How one shape of statement becomes objects.
+
+    :ivar slots: for each member of the SELECT list an :class:`EntityColumns`, or None for a plain column.
+    :ivar names: the name of each member in a row.
+    """
+
+    __slots__ = ("_prepared", "bindparams", "names", "single", "slots", "statement", "types")
+
+    def __init__(self, statement: Any, options: Sequence[Any], bindparams: Sequence[Any] = ()) -> None:
+        self.slots: list[EntityColumns | None] = []
+        self.names: list[str] = []
+        self.types: list[Any] = []
+        self.bindparams = bindparams
+        columns: list[Any] = []
+        for column in raw_columns(statement):
+            entity = entity_in(column)
+            if entity is None:
+                self.slots.append(None)
+                self.names.append(result_name(column))
+                self.types.append(getattr(column, "type", None))
+                columns.append(column)
+            else:
+                slot = EntityColumns(entity, chosen_props(entity.mapper, options))
+                self.slots.append(slot)
+                self.names.append(slot.name)
+                self.types.extend(e.type for e in slot.expressions)
+                columns.extend(slot.expressions)
+        self.single = len(self.slots) == 1
+        self.statement = with_raw_columns(statement, columns)
+        self._prepared: dict[Dialect, Prepared] = {}
+
+    @property
+    def mappers(self) -> list[Any]:
+        return [slot.mapper for slot in self.slots if slot is not None]
+
+    def prepared(self, dialect: Dialect) -> Prepared:
+        """Return the statement made ready for ``dialect``."""
+        found = self._prepared.get(dialect)
+        if found is None:
+            found = self._prepared[dialect] = Prepared(self.statement, dialect, self.bindparams)
+        return found
+
+    def loader(self, prepared: Prepared, dialect: Dialect, cursor: Any, single: bool, populate: bool) -> Loader:
+        """Return the generated function that turns the cursor's rows into objects."""
+        loader = prepared.loaders.get((single, populate))
+        if loader is None:
+            loader = prepared.loaders[single, populate] = compile_loader(
+                self.slots, self.types, dialect, cursor.description, single, populate
+            )
+        return loader  # type: ignore[no-any-return]
+
+
+class Bound:
+    """A plan together with the literal values of one statement: ready to be executed."""
+
+    __slots__ = ("bindparams", "plan", "statement")
+
+    def __init__(self, plan: Plan, bindparams: Sequence[Any], statement: Any) -> None:
+        self.plan = plan
+        self.bindparams = bindparams
+        self.statement = statement
+
+    def open(
+        self,
+        connection: Connection,
+        given: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> tuple[Any, Prepared]:
+        """Execute; return the driver's cursor and what was executed."""
+        dialect = connection.dialect
+        prepared = self.plan.prepared(dialect)
+        own = None
+        if not (prepared.quick and not options):
+            own = self._own_statement()
+        return prepared.execute(connection, self.bindparams, given, options, own), prepared
+
+    def _own_statement(self) -> Any:
+        if self.statement is None:
+            return self.plan.statement
+        return with_raw_columns(self.statement, raw_columns(self.plan.statement))
+
+    def load_all(
+        self,
+        connection: Connection,
+        owner: Any,
+        given: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+        single: bool = False,
+        populate: bool = False,
+    ) -> list[Any]:
+        """Execute and return all objects (``single``) or tuples."""
+        cursor, prepared = self.open(connection, given, options)
+        try:
+            loader = self.plan.loader(prepared, connection.dialect, cursor, single, populate)
+            rows = cursor.fetchall()
+        finally:
+            cursor.close()
+        peers: list[InstanceState] = []
+        result = loader(rows, owner, peers)
+        if owner.held is not None:
+            hold(owner, peers)
+        return result
+
+
+def hold(owner: Any, states: Sequence[InstanceState]) -> None:
+    """Keep the objects just loaded, for a session with ``weak_identity_map=False``."""
+    for state in states:
+        instance = state()
+        if instance is not None:
+            owner.held[state] = instance
+
+
+def plan_for(statement: Any) -> Bound:
+    """Return the plan of a SELECT, with the statement's own values."""
+    options = options_of(statement)
+    key = cache_key(statement)
+    if key is None:
+        return Bound(Plan(statement, options), (), statement)
+    plan = _plans.get(key.key)
+    if plan is None:
+        plan = _plans[key.key] = Plan(statement, options, key.bindparams)
+    return Bound(plan, key.bindparams, statement)
+
+
+def has_entities(statement: Any) -> bool:
+    """Whether a statement is a SELECT with a mapped class in its list."""
+    if isinstance(statement, FromStatement):
+        return True
+    return isinstance(statement, Select) and any(entity_in(c) is not None for c in raw_columns(statement))
+
+
+def check_selectable(thing: Any) -> None:
+    """Refuse what cannot stand in a SELECT list, with a word on what could."""
+    if isinstance(thing, type):
+        raise ArgumentError(
+            f"{thing.__module__}.{thing.__qualname__} is not mapped, so it cannot be queried. Derive it from your "
+            f"DeclarativeBase, or map it with registry.map_imperatively(...)."
+        )

@@ -1,0 +1,196 @@
+"""Rows to objects: one generated function per plan and dialect.
+
+For a SELECT of one entity the source reads like this::
+
+    def load(rows, owner, peers):
+        m0 = owner.map_for(mapper0)
+        for (v0_id, v1_name) in rows:
+            s0 = m0.get(v0_id)
+            if s0 is None or (e0 := s0()) is None:
+                e0 = new0(class0)
+                d = e0.__dict__
+                d["id"] = v0_id
+                ...
+
+An object costs a lookup, an instance, its dictionary and its state: nothing else is
+allocated for it, since what the garbage collector has to walk is what costs most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy.engine import Dialect
+
+from ..kernel.codegen import compile_function, identifier
+from ..kernel.core import result_processor
+from ..state.instance import PERSISTENT, InstanceState, _object_gone
+from ..state.mutable import is_atom, watch
+from .entities import EntityColumns
+
+Loader = Callable[[Sequence[Any], Any, list[InstanceState]], list[Any]]
+
+
+def compile_loader(
+    slots: Sequence[Any],
+    types: Sequence[Any],
+    dialect: Dialect,
+    description: Any,
+    single: bool,
+    populate: bool,
+) -> Loader:
+    """Generate the loader of a plan.
+
+    :param slots: for each member of the SELECT list an :class:`EntityColumns`, or None for a plain column.
+    :param types: the type of each column of a row.
+    :param description: the cursor's, for converters that depend on what the driver reports.
+    :param single: give the entities themselves, and not rows of one.
+    :param populate: overwrite what known objects hold (``populate_existing``).
+    """
+    source = _Source()
+    names = [f"c{i}" for i in range(len(types))]
+    processors = []
+    for i, type_ in enumerate(types):
+        coltype = description[i][1] if description is not None and i < len(description) else None
+        processors.append(result_processor(type_, dialect, coltype))
+    values: list[str] = []
+    position = 0
+    for number, slot in enumerate(slots):
+        if slot is None:
+            values.append(source.converted(names[position], processors[position], position))
+            position += 1
+        else:
+            width = len(slot.keys)
+            span = range(position, position + width)
+            for i, key in zip(span, slot.keys, strict=True):
+                names[i] = identifier(i, key)
+            source.entity(number, slot, [names[i] for i in span], [processors[i] for i in span], populate)
+            values.append(f"e{number}")
+            position += width
+    result = values[0] if single else "(" + ", ".join(values) + ",)"
+    label = "load " + ", ".join("column" if s is None else s.name for s in slots)
+    return compile_function("load", source.text(names, result), source.globals, label)
+
+
+class _Source:
+    """Gathers the lines of a loader and the names that they use."""
+
+    def __init__(self) -> None:
+        self.globals: dict[str, Any] = {"gone": _object_gone, "watch": watch, "is_atom": is_atom, "fill": fill}
+        self.setup: list[str] = []
+        self.body: list[str] = []
+
+    def text(self, names: list[str], result: str) -> str:
+        lines = [
+            "def load(rows, owner, peers):",
+            "    result = []",
+            "    append = result.append",
+            "    peer = peers.append",
+            *("    " + line for line in self.setup),
+            f"    for ({', '.join(names)},) in rows:",
+            *("        " + line for line in self.body),
+            f"        append({result})",
+            "    return result",
+        ]
+        return "\n".join(lines) + "\n"
+
+    def converted(self, name: str, processor: Any, position: int) -> str:
+        if processor is None:
+            return name
+        self.globals[f"p{position}"] = processor
+        return f"p{position}({name})"
+
+    def entity(
+        self, n: int, slot: EntityColumns, names: list[str], processors: list[Any], populate: bool
+    ) -> None:
+        mapper = slot.mapper
+        class_: Any = mapper.class_
+        manager = mapper.class_manager  # type: ignore[attr-defined]
+        slot_descriptor = next(
+            (vars(b)["_sa_instance_state"] for b in class_.__mro__ if "_sa_instance_state" in vars(b)), None
+        )
+        self.globals.update(
+            {
+                f"new{n}": class_.__new__,
+                f"class{n}": class_,
+                f"state{n}": manager.state_class,
+                f"mapper{n}": mapper,
+                f"attach{n}": getattr(slot_descriptor, "__set__", None),
+            }
+        )
+        self.setup.append(f"m{n} = owner.map_for(mapper{n})")
+        values = []
+        for key, name, processor in zip(slot.keys, names, processors, strict=True):
+            if processor is None:
+                values.append(name)
+            else:
+                self.globals[f"p{n}_{key}"] = processor
+                values.append(f"p{n}_{key}({name})")
+        pk_names = [names[i] for i in slot.pk_positions]
+        line = self.body.append
+        for i in slot.pk_positions:
+            if processors[i] is not None:  # the key is needed whether or not the object is new
+                line(f"{names[i]} = {values[i]}")
+                values[i] = names[i]
+        pk = pk_names[0] if len(pk_names) == 1 else f"({', '.join(pk_names)})"
+        missing = " and ".join(f"{name} is None" for name in pk_names)
+        if mapper.allow_partial_pks is False:
+            missing = " or ".join(f"{name} is None" for name in pk_names)
+        line(f"if {missing}:  # an outer join that met nothing")
+        line(f"    e{n} = None")
+        line("else:")
+        line(f"    s{n} = m{n}.get({pk})")
+        line(f"    if s{n} is None or (e{n} := s{n}()) is None:")
+        new = line
+        new(f"        e{n} = new{n}(class{n})")
+        new(f"        d = e{n}.__dict__")
+        for key, value in zip(slot.keys, values, strict=True):
+            new(f"        d[{key!r}] = {value}")
+        new(f"        s{n} = m{n}[{pk}] = state{n}(e{n}, gone)")
+        if slot_descriptor is not None:
+            new(f"        attach{n}(e{n}, s{n})")
+        else:
+            new(f"        d['_sa_instance_state'] = s{n}")
+        new(f"        s{n}.owner = owner; s{n}.pk = {pk}; s{n}.status = {PERSISTENT}; s{n}.expired = False")
+        new(f"        s{n}.committed = s{n}.mutables = s{n}.extra = None; s{n}.peers = peers")
+        new(f"        peer(s{n})")
+        for key, prop in zip(slot.keys, slot.props, strict=True):
+            if prop.may_be_mutable:
+                new(f"        if not is_atom(d[{key!r}]): watch(s{n}, {key!r}, d[{key!r}])")
+        if mapper.reconstructor is not None:
+            self.globals[f"reconstruct{n}"] = mapper.reconstructor
+            new(f"        reconstruct{n}(e{n})")
+        self.globals[f"keys{n}"] = slot.keys
+        row = "(" + ", ".join(values) + ",)"
+        if populate:
+            line(f"    else: fill(s{n}, e{n}, keys{n}, {row}, True)")
+        else:
+            line(f"    elif s{n}.expired or len(e{n}.__dict__) < {len(slot.keys)}:")
+            line(f"        fill(s{n}, e{n}, keys{n}, {row}, False)")
+
+
+def fill(state: InstanceState, instance: Any, keys: Sequence[str], values: Sequence[Any], overwrite: bool) -> None:
+    """Give a known object the values of a row: all of them, or those that it lacks."""
+    held = instance.__dict__
+    committed = state.committed
+    props = state.mapper.column_props
+    for key, value in zip(keys, values, strict=True):
+        if overwrite:
+            if committed is not None:
+                committed.pop(key, None)
+        elif key in held or (committed is not None and key in committed):
+            continue
+        held[key] = value
+        if props[key].may_be_mutable:
+            watch(state, key, value)
+    if committed is not None and not committed:
+        state.committed = None
+        if state.owner is not None:
+            state.owner.modified.pop(state, None)
+    if state.expired:
+        state.expired = any(
+            p.key not in held and not (p.deferred or p.query_expression) for p in props.values()
+        )
+    if state.extra and "expired_keys" in state.extra:
+        state.extra["expired_keys"] = {k for k in state.extra["expired_keys"] if k not in held}

@@ -1,0 +1,1 @@
+"""Floor 6: the Session, its factories, its connections and transactions."""

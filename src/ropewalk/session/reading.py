@@ -1,0 +1,343 @@
+"""What a Session does to read: execute, get, refresh, load on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Result, select
+from sqlalchemy.sql.dml import UpdateBase
+
+from ..exc import ArgumentError, InvalidRequestError, NoResultFound, UnmappedClassError
+from ..kernel.core import statement_entity
+from ..loading import ondemand
+from ..loading.entities import default_props
+from ..loading.from_statement import FromStatement
+from ..loading.plan import Bound, has_entities, hold, plan_for
+from ..loading.results import result_of, streamed
+from ..state.instance import PERSISTENT, InstanceState
+from . import moves
+from .transaction import SessionTransactionOrigin
+
+if TYPE_CHECKING:
+    from .session import Session
+
+_OURS = ("populate_existing", "yield_per", "autoflush", "identity_token", "peers", "synchronize_session")
+
+
+def mapper_of(entity: Any) -> Any:
+    """Return the mapper of a class, an alias or a mapper; UnmappedClassError for anything else."""
+    if isinstance(entity, type):
+        mapper = entity.__dict__.get("__mapper__") or getattr(entity, "__mapper__", None)
+    else:
+        mapper = getattr(entity, "mapper", None) if getattr(entity, "is_mapper", False) else None
+    if mapper is None:
+        raise UnmappedClassError(entity)
+    return mapper
+
+
+# -- statements ----------------------------------------------------------------------------
+
+
+def execute(
+    session: Session,
+    statement: Any,
+    params: Any,
+    execution_options: Mapping[str, Any] | None,
+    bind_arguments: Mapping[str, Any] | None,
+) -> Result[Any]:
+    """Execute any statement; entities in it become objects."""
+    with session._guard("execute()"):
+        if not has_entities(statement):
+            return _execute_core(session, statement, params, execution_options, bind_arguments)
+        options = {**statement.get_execution_options(), **(execution_options or {})}
+        source: Any = statement if isinstance(statement, FromStatement) else plan_for(statement)
+        slots = source.columns if isinstance(source, FromStatement) else source.plan.slots
+        names = source.names if isinstance(source, FromStatement) else source.plan.names
+        entities = [None if s is None else s for s in slots]
+        single = len(names) == 1
+        if options.get("yield_per") and isinstance(source, Bound):
+            return _stream(session, source, names, entities, single, params, options, bind_arguments)
+        data = load(session, source, statement, params, options, bind_arguments, single)
+        return result_of(names, entities, data, single)
+
+
+def load(
+    session: Session,
+    source: Any,
+    statement: Any,
+    params: Any = None,
+    options: Mapping[str, Any] | None = None,
+    bind_arguments: Mapping[str, Any] | None = None,
+    single: bool = True,
+) -> list[Any]:
+    """Execute a plan and return all that it gives, as objects or as tuples."""
+    options = options or {}
+    if options.get("autoflush", True):
+        session._autoflush()
+    if params is not None and not isinstance(params, Mapping):
+        raise ArgumentError("A SELECT of entities takes one dictionary of parameters, not a list of them.")
+    core_options = {k: v for k, v in options.items() if k not in _OURS} if options else None
+    with session._unit():
+        target = statement.columns[0] if isinstance(statement, FromStatement) else statement
+        connection = session.for_statement(target, bind_arguments)
+        return source.load_all(  # type: ignore[no-any-return]
+            connection,
+            session.identity_map,
+            params,
+            core_options,
+            single,
+            bool(options.get("populate_existing")),
+        )
+
+
+def _execute_core(
+    session: Session,
+    statement: Any,
+    params: Any,
+    execution_options: Mapping[str, Any] | None,
+    bind_arguments: Mapping[str, Any] | None,
+) -> Result[Any]:
+    """Execute a statement without entities: Core's own result."""
+    if isinstance(statement, type) or not hasattr(statement, "compile"):
+        raise ArgumentError(
+            f"execute() takes a statement such as select(...), or SQL text; got {statement!r}."
+        )
+    if not (execution_options and execution_options.get("autoflush") is False):
+        session._autoflush()
+    is_dml = isinstance(statement, UpdateBase)
+    with session._unit() as transaction:
+        connection = session.for_statement(statement, bind_arguments)
+        result = connection.execute(statement, params, execution_options=dict(execution_options or {}))
+        if is_dml and (entity := statement_entity(statement)) is not None:
+            _forget_what_changed(session, entity.mapper)
+        if transaction.origin is SessionTransactionOrigin.SUBTRANSACTION and result.returns_rows:
+            return result.freeze()()  # the connection goes back with the unit
+        return result
+
+
+def _forget_what_changed(session: Session, mapper: Any) -> None:
+    """After an UPDATE or DELETE in bulk, read the objects that it may have touched anew."""
+    states = session.identity_map.map_for(mapper).values()
+    moves.expire([s for s in list(states) if s.mapper.isa(mapper) and s.committed is None])
+
+
+def _stream(
+    session: Session,
+    source: Bound,
+    names: Sequence[str],
+    slots: Sequence[Any],
+    single: bool,
+    params: Any,
+    options: Mapping[str, Any],
+    bind_arguments: Mapping[str, Any] | None,
+) -> Result[Any]:
+    """Load a result a chunk at a time, so that memory does not grow with it."""
+    if options.get("autoflush", True):
+        session._autoflush()
+    size = int(options["yield_per"])
+    core_options = {k: v for k, v in options.items() if k not in _OURS}
+    core_options["stream_results"] = True
+    owner = session.identity_map
+    populate = bool(options.get("populate_existing"))
+    unit = session._unit()
+    unit.__enter__()
+    connection = session.for_statement(source.statement, bind_arguments)
+    cursor, prepared = source.open(connection, params, core_options)
+
+    def chunks(asked: int | None) -> Iterator[list[Any]]:
+        loader = None
+        try:
+            while rows := cursor.fetchmany(asked or size):
+                # a server-side cursor describes its columns with the first rows
+                loader = loader or source.plan.loader(prepared, connection.dialect, cursor, single, populate)
+                peers: list[InstanceState] = []
+                loaded = loader(rows, owner, peers)
+                if owner.held is not None:
+                    hold(owner, peers)
+                yield loaded
+        finally:
+            cursor.close()
+            unit.__exit__(None, None, None)
+
+    result = streamed(names, slots, chunks, single, None)
+    return result.yield_per(size)
+
+
+# -- by key ------------------------------------------------------------------------------
+
+
+def get(
+    session: Session,
+    entity: Any,
+    ident: Any,
+    options: Sequence[Any] = (),
+    populate_existing: bool = False,
+    with_for_update: Any = None,
+    identity_token: Any = None,
+    execution_options: Mapping[str, Any] | None = None,
+    bind_arguments: Mapping[str, Any] | None = None,
+) -> Any:
+    """See :meth:`Session.get`."""
+    with session._guard("get()"):
+        mapper = mapper_of(entity)
+        pk = ondemand.identity_of(mapper, ident)
+        if populate_existing or with_for_update:
+            return _read(session, mapper, pk, options, populate_existing, with_for_update, execution_options)
+        entries = session.identity_map.map_for(mapper, identity_token)
+        try:
+            state = entries.get(pk)
+        except TypeError:
+            raise InvalidRequestError(
+                f"{ident!r} cannot be a primary key of {mapper.class_.__name__}: it is not hashable."
+            ) from None
+        instance = None if state is None else state()
+        if instance is not None and state is not None:
+            if not isinstance(instance, mapper.class_):
+                return None
+            if state.expired and not _revive(session, state, instance):
+                return None
+            return instance
+        if pk is None or (mapper.single_pk is None and (None in pk if not mapper.allow_partial_pks else all(
+            v is None for v in pk
+        ))):
+            return None
+        return _read(session, mapper, pk, options, False, None, execution_options, bind_arguments)
+
+
+def _read(
+    session: Session,
+    mapper: Any,
+    pk: Any,
+    options: Sequence[Any],
+    populate: bool,
+    with_for_update: Any,
+    execution_options: Mapping[str, Any] | None = None,
+    bind_arguments: Mapping[str, Any] | None = None,
+) -> Any:
+    session._autoflush()
+    query = ondemand.by_key(mapper)
+    statement = _locked(query.statement, with_for_update)
+    if options:
+        statement = select(mapper.class_).options(*options).where(
+            *(c == v for c, v in zip(mapper.primary_key, (pk,) if mapper.single_pk else pk, strict=True))
+        )
+        statement = _locked(statement, with_for_update) or statement
+        found = load(session, plan_for(statement), statement, None, {"populate_existing": populate}, bind_arguments)
+        return found[0] if found else None
+    core_options = {k: v for k, v in (execution_options or {}).items() if k not in _OURS}
+    with session._unit():
+        connection = session.connection_for(mapper, **dict(bind_arguments or {}))
+        return query.load(
+            connection,
+            session.identity_map,
+            pk,
+            populate or statement is not None,
+            core_options or None,
+            statement,
+        )
+
+
+def _locked(statement: Any, with_for_update: Any) -> Any:
+    """Return the statement with FOR UPDATE as asked, or None where it is not."""
+    if with_for_update is None or with_for_update is False:
+        return None
+    if with_for_update is True:
+        return statement.with_for_update()
+    if isinstance(with_for_update, Mapping):
+        return statement.with_for_update(**with_for_update)
+    arg = with_for_update
+    return statement.with_for_update(
+        nowait=arg.nowait, read=arg.read, of=arg.of, skip_locked=arg.skip_locked, key_share=arg.key_share
+    )
+
+
+def must_find(found: Any, entity: Any, ident: Any) -> Any:
+    """Return what was found; NoResultFound where nothing was."""
+    if found is None:
+        raise NoResultFound(f"No row was found for {mapper_of(entity).class_.__name__} with the primary key {ident!r}.")
+    return found
+
+
+def identity_key(class_: Any, ident: Any, instance: Any, row: Any) -> Any:
+    """See :meth:`Session.identity_key`."""
+    if instance is not None:
+        return moves.state_in(instance).mapper.identity_key_from_instance(instance)
+    if class_ is None:
+        raise ArgumentError("identity_key() needs a class and a primary key, or instance=, or a class and row=.")
+    mapper = mapper_of(class_)
+    if row is not None:
+        return mapper.identity_key_from_row(row)
+    return mapper.identity_key_from_primary_key(ident if isinstance(ident, (tuple, list)) else (ident,))
+
+
+# -- what an object lacks ------------------------------------------------------------------
+
+
+def load_attribute(session: Session, state: InstanceState, instance: Any, key: str) -> Any:
+    """Load an attribute, and what is due with it, from the object's row."""
+    mapper = state.mapper
+    prop = mapper.column_props[key]
+    if prop.deferred_raiseload and not state.expired:
+        raise InvalidRequestError(
+            f"{mapper.class_.__name__}.{key} is mapped with raiseload: it cannot be loaded on demand. Ask for it in "
+            f"the query with undefer({mapper.class_.__name__}.{key})."
+        )
+    if prop.query_expression:
+        return None
+    if state.status != PERSISTENT:
+        raise InvalidRequestError(
+            f"{state.describe()} is {state.status_name}: its attribute {key!r} cannot be loaded any more."
+        )
+    keys = ondemand.due_with(state, key)
+    if not _fetch(session, state, instance, keys):
+        raise ondemand.row_is_gone(state)
+    return instance.__dict__.get(key)
+
+
+def _fetch(
+    session: Session,
+    state: InstanceState,
+    instance: Any,
+    keys: Iterable[str],
+    overwrite: bool = False,
+    with_for_update: Any = None,
+) -> bool:
+    statement = None
+    if with_for_update:
+        statement = _locked(ondemand.by_key(state.mapper, frozenset(keys)).statement, with_for_update)
+    with session._unit():
+        connection = session.connection_for(state.mapper)
+        return ondemand.load_keys(state, instance, keys, connection, overwrite, statement)
+
+
+def _revive(session: Session, state: InstanceState, instance: Any) -> bool:
+    """Read an expired object anew; False where its row is gone."""
+    keys = [p.key for p in default_props(state.mapper) if p.key not in state.dict]
+    return not keys or _fetch(session, state, instance, keys)
+
+
+def refresh(session: Session, instance: Any, names: Iterable[str] | None, with_for_update: Any) -> None:
+    """See :meth:`Session.refresh`."""
+    state = moves.state_in(instance)
+    if state.owner is not session.identity_map or state.status != PERSISTENT:
+        raise InvalidRequestError(
+            f"{state.describe()} is {state.status_name} and not persistent in this session, so it cannot be refreshed."
+        )
+    session._autoflush()
+    mapper = state.mapper
+    if names is None:
+        keys = [p.key for p in mapper.column_props.values() if p in default_props(mapper) or p.key in state.dict]
+        moves.expire([state])
+    else:
+        keys = list(names)
+        unknown = [key for key in keys if key not in mapper.props]
+        if unknown:
+            raise InvalidRequestError(
+                f"{mapper.class_.__name__} has no attribute {unknown[0]!r} to refresh; it has {', '.join(mapper.props)}."
+            )
+        keys = [mapper.props[k].name if mapper.props[k].is_synonym else k for k in keys]  # type: ignore[attr-defined]
+        moves.expire_keys(state, keys)
+    if not _fetch(session, state, instance, keys, True, with_for_update):
+        raise InvalidRequestError(f"Could not refresh {state.describe()}: it has no row in the database any more.")
+

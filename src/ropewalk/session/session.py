@@ -1,0 +1,451 @@
+"""The Session: one unit of work, one identity map, one transaction."""
+
+from __future__ import annotations
+
+import itertools
+import weakref
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from sqlalchemy import Connection, Engine, Result, ScalarResult, text
+from sqlalchemy.util import IdentitySet
+
+from ..exc import InvalidRequestError, UnmappedClassError
+from ..state.identity import IdentityMap
+from ..state.instance import DELETED, InstanceState
+from ..state.mutable import changed_in_place
+from . import moves, reading
+from .binds import Bind, Binds, check_bind, entity_mapper, metadata_bind, unbound
+from .guard import Guard
+from .transaction import SessionTransaction, SessionTransactionOrigin, TransactionState
+from .writing import Writing
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from ..mapping.mapper import Mapper
+    from .query import Query
+
+T = TypeVar("T")
+Self = TypeVar("Self", bound="Session")
+
+JoinMode = Literal["conditional_savepoint", "rollback_only", "control_fully", "create_savepoint"]
+
+_sessions: weakref.WeakValueDictionary[int, Session] = weakref.WeakValueDictionary()
+_serial = itertools.count(1)
+
+
+class Session(Writing):
+    """A workspace for objects of mapped classes, and their conversation with the database.
+
+    ::
+
+        with Session(engine) as session:
+            session.add(User(name="ed"))
+            session.commit()
+
+    :param bind: an Engine, or a Connection whose transaction the session then takes part in.
+    :param autoflush: flush before each query.
+    :param expire_on_commit: read every object anew after a commit.
+    :param autobegin: begin a transaction when first used; else ``begin()`` must be called.
+    :param transactional: with ``False`` there is no transaction around the session: each flush and
+        each query is one of its own (the manner of SQLAlchemy 0.4).
+    :param weak_identity_map: with ``False`` objects stay in the session until they are taken out.
+    :param binds: an engine for each of several classes, mixins or tables.
+    :param twophase: prepare all connections before any is committed.
+    :param query_cls: the class that ``query()`` makes.
+    :param info: a dictionary of the program's own.
+    :param join_transaction_mode: what to do with a Connection that is in a transaction already.
+    """
+
+    def __init__(
+        self,
+        bind: Bind | None = None,
+        *,
+        autoflush: bool = True,
+        future: Literal[True] = True,
+        expire_on_commit: bool = True,
+        autobegin: bool = True,
+        twophase: bool = False,
+        binds: Mapping[Any, Bind] | None = None,
+        enable_baked_queries: bool = True,
+        info: dict[Any, Any] | None = None,
+        query_cls: type[Query[Any]] | None = None,
+        autocommit: Literal[False] = False,
+        join_transaction_mode: JoinMode = "conditional_savepoint",
+        close_resets_only: bool | None = None,
+        execution_options: Mapping[str, Any] | None = None,
+        transactional: bool = True,
+        weak_identity_map: bool = True,
+        extension: Any = None,
+    ) -> None:
+        self.bind: Bind | None = None if bind is None else check_bind(bind)
+        self.identity_map = IdentityMap(self, strong=not weak_identity_map)
+        self.autoflush = autoflush
+        self.expire_on_commit = expire_on_commit
+        self.autobegin = autobegin
+        self.transactional = transactional
+        self.twophase = twophase
+        self.join_transaction_mode: JoinMode = join_transaction_mode
+        self.close_resets_only = close_resets_only
+        self.execution_options: Mapping[str, Any] = execution_options or {}
+        self.info: dict[Any, Any] = dict(info or {})
+        self.hash_key = next(_serial)
+        self._binds = Binds({k: check_bind(b, f"binds[{k!r}]") for k, b in (binds or {}).items()})
+        self._query_cls = query_cls
+        self._new: dict[InstanceState, Any] = {}
+        self._deleted: dict[InstanceState, Any] = {}
+        self._transaction: SessionTransaction | None = None
+        self._guard = Guard()
+        self._flushing = False
+        self._closed_for_good = False
+        _sessions[self.hash_key] = self
+
+    # -- context -------------------------------------------------------------------------
+
+    def __enter__(self: Self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __contains__(self, instance: object) -> bool:
+        state = moves.state_in(instance)
+        return state.owner is self.identity_map and state.status != DELETED
+
+    def __iter__(self) -> Iterator[Any]:
+        """Iterate over the objects in the session: those of the identity map and the pending ones."""
+        return iter([*self._new.values(), *self.identity_map.instances()])
+
+    @property
+    def new(self) -> IdentitySet:
+        """The pending objects: added, not yet in the database."""
+        return IdentitySet(self._new.values())
+
+    @property
+    def dirty(self) -> IdentitySet:
+        """The persistent objects that were written to, or whose values changed in place."""
+        found = [obj for state, obj in self.identity_map.modified.items() if state not in self._deleted]
+        for state in self.identity_map.watched:
+            if state.committed is None and state not in self._deleted and any(True for _ in changed_in_place(state)):
+                found.append(state())
+        return IdentitySet(obj for obj in found if obj is not None)
+
+    @property
+    def deleted(self) -> IdentitySet:
+        """The objects that the next flush will delete."""
+        return IdentitySet(self._deleted.values())
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the session can be used: False after a failed flush, until ``rollback()``."""
+        return self._transaction is None or self._transaction.is_active
+
+    @classmethod
+    def object_session(cls, instance: object) -> Session | None:
+        """Return the session that holds ``instance``, or None."""
+        return moves.state_in(instance).session  # type: ignore[no-any-return]
+
+    @classmethod
+    def identity_key(cls, class_: Any = None, ident: Any = None, *, instance: Any = None, row: Any = None) -> Any:
+        """Return the identity key of an object, or of a class and a primary key."""
+        return reading.identity_key(class_, ident, instance, row)
+
+    # -- reading -------------------------------------------------------------------------
+
+    def execute(
+        self,
+        statement: Any,
+        params: Any = None,
+        *,
+        execution_options: Mapping[str, Any] | None = None,
+        bind_arguments: Mapping[str, Any] | None = None,
+        mapper: Any = None,
+        **kw: Any,
+    ) -> Result[Any]:
+        """Execute a statement and return its result.
+
+        :param statement: a Core or entity statement, or SQL text with ``:name`` parameters.
+        :param params: a dictionary of values, or a list of them for ``executemany``.
+        """
+        if isinstance(statement, str):
+            statement = text(statement)
+        if mapper is not None:
+            bind_arguments = {**(bind_arguments or {}), "mapper": mapper}
+        return reading.execute(self, statement, params, execution_options, bind_arguments)
+
+    def scalars(self, statement: Any, params: Any = None, **kw: Any) -> ScalarResult[Any]:
+        """Execute a statement and return the first member of each row."""
+        return self.execute(statement, params, **kw).scalars()
+
+    def scalar(self, statement: Any, params: Any = None, **kw: Any) -> Any:
+        """Execute a statement and return the first member of the first row, or None."""
+        return self.execute(statement, params, **kw).scalar()
+
+    def query(self, *entities: Any, **kw: Any) -> Query[Any]:
+        """Return a Query of classes, attributes or SQL expressions."""
+        cls: Any = self._query_cls
+        if cls is None:
+            from .query import Query as cls
+        return cls(entities, self, **kw)  # type: ignore[no-any-return]
+
+    def get(
+        self,
+        entity: type[T] | Mapper[T],
+        ident: Any,
+        *,
+        options: Sequence[Any] | None = None,
+        populate_existing: bool = False,
+        with_for_update: Any = None,
+        identity_token: Any = None,
+        execution_options: Mapping[str, Any] | None = None,
+        bind_arguments: Mapping[str, Any] | None = None,
+    ) -> T | None:
+        """Return the object with that primary key, or None.
+
+        An object that the session already holds is returned without any SQL.
+
+        :param ident: the value, a tuple for a composite key, or a dictionary by attribute name.
+        :raises InvalidRequestError: the key has another number of values.
+        """
+        if not (populate_existing or with_for_update or options or identity_token):
+            try:
+                # The shortest road: a mapped class, a bare key, an object that is there.
+                mapper = entity.__mapper__  # type: ignore[union-attr]
+                state = self.identity_map.maps[mapper.base_mapper.class_][ident]
+                if not state.expired and type(found := state()) is entity and not self._guard.holder:
+                    return found  # type: ignore[no-any-return]
+            except (AttributeError, KeyError, TypeError):
+                pass
+        return reading.get(  # type: ignore[no-any-return]
+            self,
+            entity,
+            ident,
+            options or (),
+            populate_existing,
+            with_for_update,
+            identity_token,
+            execution_options,
+            bind_arguments,
+        )
+
+    def get_one(self, entity: type[T] | Mapper[T], ident: Any, **kw: Any) -> T:
+        """Return the object with that primary key; NoResultFound where there is none."""
+        return reading.must_find(self.get(entity, ident, **kw), entity, ident)
+
+    def refresh(
+        self, instance: object, attribute_names: Iterable[str] | None = None, with_for_update: Any = None
+    ) -> None:
+        """Read an object's attributes anew, dropping unflushed changes of them."""
+        with self._guard("refresh()"):
+            reading.refresh(self, instance, attribute_names, with_for_update)
+
+    def load_attribute(self, state: InstanceState, instance: Any, key: str) -> Any:
+        """Load an attribute that an object lacks; called by the attribute itself."""
+        with self._guard("loading of an attribute"):
+            return reading.load_attribute(self, state, instance, key)
+
+    # -- connections ---------------------------------------------------------------------
+
+    def get_bind(
+        self, mapper: Any = None, *, clause: Any = None, bind: Bind | None = None, **kw: Any
+    ) -> Engine | Connection:
+        """Return the engine or connection that serves a mapper or a SQL expression.
+
+        :raises UnboundExecutionError: there is none.
+        """
+        if bind is not None:
+            return bind
+        if mapper is not None:
+            found = getattr(mapper, "__mapper__", None) or getattr(mapper, "mapper", None)
+            if found is None:
+                raise UnmappedClassError(mapper)
+            mapper = found
+        if self._binds:
+            if mapper is not None and (named := self._binds.for_mapper(mapper)) is not None:
+                return named
+            if (named := self._binds.for_clause(clause)) is not None:
+                return named
+        if self.bind is not None:
+            return self.bind
+        of_metadata = metadata_bind(mapper, clause)
+        if of_metadata is not None:
+            return of_metadata
+        raise unbound(mapper, clause)
+
+    def bind_mapper(self, mapper: Any, bind: Bind) -> None:
+        """Name the engine of a mapped class."""
+        self._binds.add(mapper, check_bind(bind))
+
+    def bind_table(self, table: Any, bind: Bind) -> None:
+        """Name the engine of a table."""
+        self._binds.add(table, check_bind(bind))
+
+    def connection(
+        self,
+        mapper: Any = None,
+        bind_arguments: Mapping[str, Any] | None = None,
+        execution_options: Mapping[str, Any] | None = None,
+    ) -> Connection:
+        """Return the connection of the current transaction."""
+        arguments = dict(bind_arguments or {})
+        if mapper is not None:
+            arguments.setdefault("mapper", mapper)
+        with self._guard("connection()"):
+            if self._transaction is None:
+                self._begin(SessionTransactionOrigin.AUTOBEGIN)
+            return self._connection_to(self.get_bind(**arguments), execution_options)
+
+    def connection_for(self, mapper: Any, clause: Any = None, **bind_arguments: Any) -> Connection:
+        """Return the connection for a mapper; a transaction must have begun."""
+        bind = self.bind
+        if bind is None or self._binds or bind_arguments or type(self).get_bind is not Session.get_bind:
+            bind = self.get_bind(**{"mapper": mapper, "clause": clause, **bind_arguments})
+        transaction = self._transaction
+        if transaction is not None:
+            entry = transaction.connections.get(bind)
+            if entry is not None and transaction.state is TransactionState.ACTIVE:
+                return entry[0]
+        return self._connection_to(bind)
+
+    def _connection_to(self, bind: Bind, options: Mapping[str, Any] | None = None) -> Connection:
+        transaction = self._need_transaction()
+        merged = {**self.execution_options, **(options or {})}
+        return transaction.connection(bind, merged)
+
+    def for_statement(self, statement: Any, bind_arguments: Mapping[str, Any] | None = None) -> Connection:
+        """Return the connection that serves a statement."""
+        arguments = dict(bind_arguments or {})
+        mapper = arguments.pop("mapper", None) or entity_mapper(statement)
+        clause = arguments.pop("clause", statement)
+        return self.connection_for(mapper, clause, **arguments)
+
+    # -- transactions ---------------------------------------------------------------------
+
+    def begin(self, nested: bool = False) -> SessionTransaction:
+        """Begin a transaction; use it in a ``with`` statement or end it with ``commit()``.
+
+        :raises InvalidRequestError: one has begun already.
+        """
+        with self._guard("begin()"):
+            if nested:
+                return self.begin_nested()
+            if self._transaction is not None:
+                raise InvalidRequestError(
+                    "A transaction is already begun on this session: it begins with the first use of the session. "
+                    "Call begin() before anything else, or use begin_nested() for a savepoint."
+                )
+            return self._begin(SessionTransactionOrigin.BEGIN)
+
+    def begin_nested(self) -> SessionTransaction:
+        """Begin a savepoint: its ``rollback()`` undoes what came after it, and nothing else."""
+        with self._guard("begin_nested()"):
+            outer = self._need_transaction()
+            outer.check_active()
+            self.flush()
+            inner = SessionTransaction(self, outer, SessionTransactionOrigin.BEGIN_NESTED)
+            self._transaction = inner
+            for bind in list(outer.connections):
+                inner.connection(bind)
+            return inner
+
+    def _begin(self, origin: SessionTransactionOrigin) -> SessionTransaction:
+        if self._closed_for_good:
+            raise InvalidRequestError("This Session has been permanently closed; make a new one.")
+        self._transaction = SessionTransaction(self, None, origin)
+        return self._transaction
+
+    def _need_transaction(self) -> SessionTransaction:
+        if self._transaction is None:
+            if not self.autobegin and self.transactional:
+                raise InvalidRequestError(
+                    "Autobegin is off on this session (autobegin=False): call session.begin() first."
+                )
+            return self._begin(SessionTransactionOrigin.AUTOBEGIN)
+        return self._transaction
+
+    def commit(self) -> None:
+        """Flush what is left and commit the transaction, savepoints included."""
+        with self._guard("commit()"):
+            if self._transaction is None and not self.transactional:
+                self.flush()
+                return
+            root = self._need_transaction()
+            while root.parent is not None:
+                root = root.parent
+            root.commit()
+
+    def rollback(self) -> None:
+        """Roll back, and put every object where the database has it.
+
+        New objects are transient again, deleted ones persistent; changes are dropped and
+        attributes read anew.
+        """
+        with self._guard("rollback()"):
+            transaction = self._transaction
+            if transaction is None:
+                if self._new or self._deleted or self.identity_map.modified:
+                    self._restore(None)
+                return
+            while transaction.parent is not None:
+                transaction = transaction.parent
+            transaction.rollback()
+
+    def in_transaction(self) -> bool:
+        """Whether a transaction has begun."""
+        return self._transaction is not None
+
+    def in_nested_transaction(self) -> bool:
+        """Whether a savepoint has begun."""
+        return self._transaction is not None and self._transaction.nested
+
+    def get_transaction(self) -> SessionTransaction | None:
+        """Return the outermost transaction, or None."""
+        transaction = self._transaction
+        while transaction is not None and transaction.parent is not None:
+            transaction = transaction.parent
+        return transaction
+
+    def get_nested_transaction(self) -> SessionTransaction | None:
+        """Return the innermost savepoint, or None."""
+        return self._transaction if self.in_nested_transaction() else None
+
+    def close(self) -> None:
+        """Let go of every object and of the connection; the session may be used again.
+
+        Whatever was not committed is rolled back.
+        """
+        with self._guard("close()"):
+            if self.close_resets_only is False:
+                self._closed_for_good = True
+            self._close()
+
+    def reset(self) -> None:
+        """Let go of every object and of the connection."""
+        with self._guard("reset()"):
+            self._close()
+
+    def _close(self, invalidate: bool = False) -> None:
+        transaction = self._transaction
+        moves.detach_all(self)
+        while transaction is not None:
+            outer = transaction.parent
+            if invalidate:
+                for connection, *_ in transaction.connections.values():
+                    connection.invalidate()
+            transaction.close()
+            transaction = outer
+
+    def invalidate(self) -> None:
+        """Close, and have the connections thrown away instead of used again."""
+        with self._guard("invalidate()"):
+            self._close(invalidate=True)
+
+
+def close_all_sessions() -> None:
+    """Close every session there is."""
+    for session in list(_sessions.values()):
+        session.close()
+

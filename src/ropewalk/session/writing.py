@@ -1,0 +1,301 @@
+"""What a Session offers for changing things: add, delete, expire, merge, flush."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..exc import InvalidRequestError
+from ..state.instance import DELETED, DETACHED, PERSISTENT, InstanceState
+from ..state.mutable import changed_in_place
+from ..unitofwork.flush import Work, flush
+from . import merging, moves
+from .transaction import SessionTransactionOrigin
+
+if TYPE_CHECKING:
+    from ..state.identity import IdentityMap
+    from .guard import Guard
+    from .transaction import SessionTransaction
+
+T = TypeVar("T")
+
+
+class Writing:
+    """The writing half of a Session; the reading half and the connections are in ``session.py``."""
+
+    if TYPE_CHECKING:
+        identity_map: IdentityMap
+        autoflush: bool
+        expire_on_commit: bool
+        transactional: bool
+        _new: dict[InstanceState, Any]
+        _deleted: dict[InstanceState, Any]
+        _transaction: SessionTransaction | None
+        _guard: Guard
+        _flushing: bool
+
+        def _begin(self, origin: SessionTransactionOrigin) -> SessionTransaction: ...
+
+        def _need_transaction(self) -> SessionTransaction: ...
+
+        def connection_for(self, mapper: Any, clause: Any = None, **kw: Any) -> Any: ...
+
+    # -- moving objects ------------------------------------------------------------------
+
+    def add(self, instance: object) -> None:
+        """Bring an object into the session: a new one is inserted by the next flush.
+
+        :raises InvalidRequestError: it belongs to another session, or another object with its key is here.
+        """
+        self._guard.check("add()")
+        moves.add(self, moves.state_in(instance), instance)  # type: ignore[arg-type]
+        self._autobegin()
+
+    def add_all(self, instances: Iterable[object]) -> None:
+        """Bring several objects into the session."""
+        for instance in instances:
+            self.add(instance)
+
+    def save(self, instance: object) -> None:
+        """Bring a new object into the session (0.4's name; ``add`` takes detached ones too)."""
+        self._guard.check("save()")
+        moves.save(self, moves.state_in(instance), instance)  # type: ignore[arg-type]
+        self._autobegin()
+
+    def update(self, instance: object) -> None:
+        """Bring a detached object into the session (0.4's name; ``add`` takes new ones too)."""
+        self._guard.check("update()")
+        moves.update(self, moves.state_in(instance), instance)  # type: ignore[arg-type]
+        self._autobegin()
+
+    def save_or_update(self, instance: object) -> None:
+        """Bring an object into the session (0.4's name for ``add``)."""
+        self.add(instance)
+
+    def delete(self, instance: object) -> None:
+        """Have the next flush delete an object's row.
+
+        :raises InvalidRequestError: it has no row.
+        """
+        self._guard.check("delete()")
+        moves.delete(self, moves.state_in(instance), instance)  # type: ignore[arg-type]
+        self._autobegin()
+
+    def delete_all(self, instances: Iterable[object]) -> None:
+        """Have the next flush delete several objects' rows."""
+        for instance in instances:
+            self.delete(instance)
+
+    def expunge(self, instance: object) -> None:
+        """Take an object out of the session: nothing of it is flushed any more."""
+        self._guard.check("expunge()")
+        moves.expunge(self, moves.state_in(instance))  # type: ignore[arg-type]
+
+    def expunge_all(self) -> None:
+        """Take all objects out of the session."""
+        self._guard.check("expunge_all()")
+        moves.detach_all(self)  # type: ignore[arg-type]
+
+    def clear(self) -> None:
+        """Take all objects out of the session (0.4's name for ``expunge_all``)."""
+        self.expunge_all()
+
+    def expire(self, instance: object, attribute_names: Iterable[str] | None = None) -> None:
+        """Forget an object's attributes; the next read fetches them. Unflushed changes are dropped."""
+        self._guard.check("expire()")
+        state = moves.state_in(instance)
+        if state.owner is not self.identity_map or state.status != PERSISTENT:
+            raise InvalidRequestError(
+                f"{state.describe()} is {state.status_name}; only what is persistent in this session can be expired."
+            )
+        if attribute_names is None:
+            moves.expire([state])
+        else:
+            moves.expire_keys(state, attribute_names)
+
+    def expire_all(self) -> None:
+        """Forget the attributes of every object in the session."""
+        self._guard.check("expire_all()")
+        moves.expire(self.identity_map.all_states())
+
+    def merge(self, instance: T, *, load: bool = True, options: Sequence[Any] | None = None) -> T:
+        """Copy an object's values onto the one with the same key in this session, and return that one.
+
+        It is found in the identity map, or loaded, or made new.
+
+        :param load: with ``False`` nothing is loaded, and the copy is taken for unchanged.
+        """
+        with self._guard("merge()"):
+            return merging.merge(self, instance, load, options)  # type: ignore[arg-type]
+
+    def merge_all(self, instances: Iterable[T], *, load: bool = True, options: Sequence[Any] | None = None) -> list[T]:
+        """Merge several objects."""
+        return [self.merge(instance, load=load, options=options) for instance in instances]
+
+    def is_modified(self, instance: object, include_collections: bool = True) -> bool:
+        """Whether an object has changes that a flush would write."""
+        state = moves.state_in(instance)
+        return any(state.history(key).has_changes() for key in state.mapper.column_props)
+
+    @property
+    @contextmanager
+    def _no_autoflush(self) -> Iterator[Any]:
+        before, self.autoflush = self.autoflush, False
+        try:
+            yield self
+        finally:
+            self.autoflush = before
+
+    @property
+    def no_autoflush(self) -> Any:
+        """A ``with`` block in which queries do not flush first."""
+        return self._no_autoflush
+
+    def enable_relationship_loading(self, obj: object) -> None:
+        """Let an object that is not in the database load what its keys refer to."""
+        state = moves.state_in(obj)
+        state.set_extra("load_pending", True)
+        state.owner = self.identity_map
+
+    # -- flushing ------------------------------------------------------------------------
+
+    def _is_clean(self) -> bool:
+        identity_map = self.identity_map
+        return not (self._new or self._deleted or identity_map.modified) and not any(
+            any(True for _ in changed_in_place(state)) for state in list(identity_map.watched)
+        )
+
+    def _autoflush(self) -> None:
+        if not self.autoflush or self._flushing:
+            return
+        identity_map = self.identity_map
+        if self._new or self._deleted or identity_map.modified or identity_map.watched:
+            try:
+                self.flush()
+            except Exception as err:
+                err.add_note(
+                    "(raised by an autoflush before a query; use the session.no_autoflush block if this flush comes "
+                    "too early)"
+                )
+                raise
+
+    def _autobegin(self) -> None:
+        if self._transaction is None and self.transactional:
+            self._need_transaction()
+
+    def flush(self, objects: Iterable[Any] | None = None) -> None:
+        """Write what is new, changed and deleted to the database, in one transaction.
+
+        :param objects: write these only.
+        :raises InvalidRequestError: called from within a flush.
+        """
+        with self._guard("flush()"):
+            if self._flushing:
+                raise InvalidRequestError("This session is already flushing: flush() cannot be called from inside.")
+            if self._is_clean():
+                return
+            self._flushing = True
+            try:
+                self._flush(objects)
+            finally:
+                self._flushing = False
+
+    def _flush(self, objects: Iterable[Any] | None) -> None:
+        new, deleted = self._new, self._deleted
+        only: set[InstanceState] | None = None
+        if objects is not None:
+            only = {moves.state_in(instance) for instance in objects}
+            if not only:
+                return
+            new = {state: obj for state, obj in new.items() if state in only}
+            deleted = {state: obj for state, obj in deleted.items() if state in only}
+        with self._unit() as transaction:
+            try:
+                outcome = flush(Work(self.identity_map, new, deleted, self.connection_for), only)
+            except BaseException as err:
+                transaction.fail(err)
+                raise
+            if new is self._new:
+                new.clear()
+            else:
+                for state in new:
+                    self._new.pop(state, None)
+            for state in list(deleted):
+                self._deleted.pop(state, None)
+            transaction.born.update(dict.fromkeys(outcome.inserted))
+            transaction.deleted.update(dict.fromkeys(outcome.deleted))
+            if transaction.parent is not None:
+                transaction.dirty.update(dict.fromkeys(outcome.updated))
+            for state, old in outcome.rekeyed.items():
+                transaction.rekeyed.setdefault(state, old)
+
+    def _flush_for_commit(self) -> None:
+        for _ in range(100):
+            if self._is_clean():
+                return
+            self.flush()
+        raise InvalidRequestError("100 flushes in a row left something to flush: does a hook change objects each time?")
+
+    @contextmanager
+    def _unit(self) -> Iterator[SessionTransaction]:
+        """Give the transaction to work in: the session's, or one of its own in the non-transactional mode."""
+        if self._transaction is not None or self.transactional:
+            transaction = self._need_transaction()
+            transaction.check_active()
+            yield transaction
+            return
+        transaction = self._begin(SessionTransactionOrigin.SUBTRANSACTION)
+        try:
+            yield transaction
+        except BaseException as err:
+            if transaction.is_active:
+                transaction.fail(err)
+            transaction.close()
+            raise
+        transaction.commit()
+
+    # -- what the end of a transaction does to objects ----------------------------------------
+
+    def _committed(self, transaction: SessionTransaction) -> None:
+        for state in transaction.deleted:
+            if state.status == DELETED:
+                state.set_extra("was_deleted", True)
+                state.status = DETACHED
+                state.owner = None
+        if self.expire_on_commit and transaction.origin is not SessionTransactionOrigin.SUBTRANSACTION:
+            moves.expire(self.identity_map.all_states())
+
+    def _rolled_back(self, transaction: SessionTransaction) -> None:
+        if transaction.origin is SessionTransactionOrigin.SUBTRANSACTION:
+            return  # a flush of its own took nothing over, so its objects stand as before
+        self._restore(transaction)
+
+    def _restore(self, transaction: SessionTransaction | None) -> None:
+        """Put every object where the database has it."""
+        identity_map = self.identity_map
+        born = list(transaction.born) if transaction is not None else []
+        for state, old in (transaction.rekeyed if transaction is not None else {}).items():
+            if state.owner is identity_map and state.status == PERSISTENT:
+                identity_map.remove(state)
+                state.pk = old
+                if (instance := state()) is not None and state not in born:
+                    identity_map.put(state, instance)
+        moves.release(self, [*born, *self._new], to_transient=True)  # type: ignore[arg-type]
+        self._deleted.clear()
+        for state in transaction.deleted if transaction is not None else ():
+            instance = state()
+            if state.status == DELETED and instance is not None:
+                state.status = PERSISTENT
+                if state.extra:
+                    state.extra.pop("was_deleted", None)
+                identity_map.put(state, instance)
+        if transaction is not None and transaction.nested:
+            changed = {*transaction.dirty, *transaction.deleted, *identity_map.modified, *identity_map.watched}
+            moves.expire([state for state in changed if state.status == PERSISTENT])
+        else:
+            moves.expire(identity_map.all_states())
+
+    def _after_transaction(self) -> None:
+        """Called when the outermost transaction has ended."""
+

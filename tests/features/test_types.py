@@ -7,7 +7,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 import pytest
-from sqlalchemy import JSON, Enum, Interval, LargeBinary, Numeric, String, Uuid
+from sqlalchemy import JSON, Enum, Interval, LargeBinary, Numeric, String, TypeDecorator, Uuid
 
 from ropewalk import DeclarativeBase, Mapped, Session, mapped_column, select
 
@@ -180,8 +180,6 @@ def test_enum_can_store_values_instead_of_names(engine):
 
 
 def test_type_with_its_own_conversion(engine):
-    from sqlalchemy import TypeDecorator
-
     class Reversed(TypeDecorator):
         impl = String(20)
         cache_ok = True

@@ -8,11 +8,11 @@ from sqlalchemy import FromClause
 from sqlalchemy.sql.util import ClauseAdapter
 
 from ..exc import UnmappedClassError
-from ..kernel.core import entity_table
+from ..kernel.core import CacheKeyed, entity_table
 from .attributes import QueryableAttribute
 
 
-class AliasedInsp:
+class AliasedInsp(CacheKeyed):
     """What :func:`ropewalk.inspect` tells of an alias."""
 
     is_mapper = False

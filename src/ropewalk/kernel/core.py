@@ -8,14 +8,17 @@ supported release.
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from sqlalchemy import Column, ColumnElement, Connection, ForeignKey, FromClause
 from sqlalchemy.engine import Dialect
+from sqlalchemy.engine.result import SimpleResultMetaData
 from sqlalchemy.sql import coercions, roles
 from sqlalchemy.sql.base import CompileState
+from sqlalchemy.sql.cache_key import HasCacheKey
 from sqlalchemy.sql.selectable import SelectState
 from sqlalchemy.types import TypeEngine
 from sqlalchemy.util import immutabledict
@@ -25,6 +28,7 @@ PLUGIN = "ropewalk"
 
 __all__ = [
     "PLUGIN",
+    "CacheKeyed",
     "CompileState",
     "SelectState",
     "as_column_element",
@@ -50,6 +54,16 @@ _fast_path = os.environ.get("ROPEWALK_FAST_PATH", "1") != "0"
 def as_column_element(thing: Any) -> ColumnElement[Any]:
     """Return ``thing`` as a column expression, or raise Core's ArgumentError."""
     return cast("ColumnElement[Any]", coercions.expect(roles.ColumnsClauseRole, thing))
+
+
+class CacheKeyed(HasCacheKey):
+    """What may stand in a statement and is, in its cache key, simply itself.
+
+    Core asks an entity for its part of a statement's cache key by a private method.
+    """
+
+    def _gen_cache_key(self, anon_map: Any, bindparams: list[Any]) -> Any:
+        return (self,)
 
 
 def entity_column(column: ColumnElement[Any], entity: Any, key: str) -> ColumnElement[Any]:
@@ -246,3 +260,20 @@ def result_name(column: Any) -> str:
 def options_of(statement: Any) -> tuple[Any, ...]:
     """Return the options that ``statement.options()`` was given."""
     return tuple(getattr(statement, "_with_options", ()))
+
+
+# -- results ---------------------------------------------------------------------
+
+
+def result_metadata(names: Sequence[str], filters: Sequence[Callable[[Any], Any]]) -> SimpleResultMetaData:
+    """Return what Core's results want to know of a row.
+
+    :param filters: for each member of a row what ``unique()`` compares it by. The parameter for
+        them has one name in SQLAlchemy 2.0 and another in 2.1.
+    """
+    if _UNIQUE_BY_FACTORY:
+        return SimpleResultMetaData(list(names), _create_unique_filters=lambda _: filters)  # type: ignore
+    return SimpleResultMetaData(list(names), _unique_filters=filters)  # type: ignore
+
+
+_UNIQUE_BY_FACTORY = "_create_unique_filters" in inspect.signature(SimpleResultMetaData).parameters

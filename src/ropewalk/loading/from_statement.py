@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from ..exc import InvalidRequestError
 from ..kernel.core import result_name
 from .entities import EntityColumns, chosen_props, entity_in
+from .results import metadata_of
 from .rows import compile_loader
 
 
@@ -44,12 +45,18 @@ class FromStatement:
         return [entity for column in self.columns if (entity := entity_in(column)) is not None]
 
     @property
-    def names(self) -> list[str]:
-        """The name of each member in a row."""
-        return [
-            result_name(column) if (entity := entity_in(column)) is None else EntityColumns(entity, ()).name
-            for column in self.columns
+    def single(self) -> bool:
+        return len(self.columns) == 1
+
+    @property
+    def metadata(self) -> Any:
+        """What a result needs to know of the rows."""
+        entities = [entity_in(column) for column in self.columns]
+        names = [
+            result_name(column) if entity is None else EntityColumns(entity, ()).name
+            for column, entity in zip(self.columns, entities, strict=True)
         ]
+        return metadata_of(names, entities)
 
     def load_all(
         self,

@@ -19,6 +19,7 @@ from ..kernel.statements import Prepared
 from ..state.instance import InstanceState
 from .entities import EntityColumns, chosen_props, entity_in
 from .from_statement import FromStatement
+from .results import metadata_of
 from .rows import Loader, compile_loader
 
 _plans: Any = LRUCache(1000)
@@ -31,7 +32,7 @@ class Plan:
     :ivar names: the name of each member in a row.
     """
 
-    __slots__ = ("_prepared", "bindparams", "names", "single", "slots", "statement", "types")
+    __slots__ = ("_prepared", "bindparams", "metadata", "names", "single", "slots", "statement", "types")
 
     def __init__(self, statement: Any, options: Sequence[Any], bindparams: Sequence[Any] = ()) -> None:
         self.slots: list[EntityColumns | None] = []
@@ -53,6 +54,7 @@ class Plan:
                 self.types.extend(e.type for e in slot.expressions)
                 columns.extend(slot.expressions)
         self.single = len(self.slots) == 1
+        self.metadata = metadata_of(self.names, self.slots)
         self.statement = with_raw_columns(statement, columns)
         self._prepared: dict[Dialect, Prepared] = {}
 

@@ -6,34 +6,30 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Result
-from sqlalchemy.engine.result import ChunkedIteratorResult, IteratorResult, SimpleResultMetaData
+from sqlalchemy.engine.result import ChunkedIteratorResult, IteratorResult
+
+from ..kernel.core import result_metadata
 
 
-def result_of(names: Sequence[str], slots: Sequence[Any], data: Iterable[Any], single: bool) -> Result[Any]:
+def metadata_of(names: Sequence[str], slots: Sequence[Any]) -> Any:
+    """Return what a result needs to know of its rows; a plan keeps it.
+
+    Two objects are one for ``unique()`` only if they are the same; other values compare as they do.
+    """
+    return result_metadata(names, [id if slot is not None else _itself for slot in slots])
+
+
+def result_of(metadata: Any, data: Iterable[Any], single: bool) -> Result[Any]:
     """Return a result over what was loaded.
 
     :param single: ``data`` holds the entities themselves; rows of one are made only where a row is asked for.
     """
-    return IteratorResult(_metadata(names, slots), iter(data), _source_supports_scalars=single)
+    return IteratorResult(metadata, iter(data), _source_supports_scalars=single)
 
 
-def streamed(
-    names: Sequence[str],
-    slots: Sequence[Any],
-    chunks: Callable[[int | None], Iterator[Any]],
-    single: bool,
-    raw: Any,
-) -> Result[Any]:
+def streamed(metadata: Any, chunks: Callable[[int | None], Iterator[Any]], single: bool) -> Result[Any]:
     """Return a result that loads one chunk at a time (``yield_per``)."""
-    return ChunkedIteratorResult(
-        _metadata(names, slots), chunks, source_supports_scalars=single, raw=raw, dynamic_yield_per=True
-    )
-
-
-def _metadata(names: Sequence[str], slots: Sequence[Any]) -> SimpleResultMetaData:
-    # two objects are one only if they are the same; other values compare as they do
-    filters = [id if slot is not None else _itself for slot in slots]
-    return SimpleResultMetaData(list(names), _unique_filters=filters)
+    return ChunkedIteratorResult(metadata, chunks, source_supports_scalars=single, dynamic_yield_per=True)
 
 
 def _itself(value: Any) -> Any:

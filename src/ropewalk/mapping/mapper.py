@@ -15,7 +15,7 @@ from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from sqlalchemy.sql.selectable import Join
 
 from ..exc import ArgumentError, InvalidRequestError, UnmappedColumnError
-from ..kernel.core import as_column_element
+from ..kernel.core import CacheKeyed, as_column_element
 from .properties import ColumnProperty, MapperProperty, SynonymProperty
 
 T = TypeVar("T")
@@ -23,7 +23,7 @@ T = TypeVar("T")
 RESERVED = frozenset({"metadata", "registry"})
 
 
-class Mapper(Generic[T]):
+class Mapper(CacheKeyed, Generic[T]):
     """What a mapped class is mapped to.
 
     :param class_: the class.

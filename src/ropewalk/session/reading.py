@@ -51,15 +51,15 @@ def execute(
         if not has_entities(statement):
             return _execute_core(session, statement, params, execution_options, bind_arguments)
         options = {**statement.get_execution_options(), **(execution_options or {})}
-        source: Any = statement if isinstance(statement, FromStatement) else plan_for(statement)
-        slots = source.columns if isinstance(source, FromStatement) else source.plan.slots
-        names = source.names if isinstance(source, FromStatement) else source.plan.names
-        entities = [None if s is None else s for s in slots]
-        single = len(names) == 1
-        if options.get("yield_per") and isinstance(source, Bound):
-            return _stream(session, source, names, entities, single, params, options, bind_arguments)
-        data = load(session, source, statement, params, options, bind_arguments, single)
-        return result_of(names, entities, data, single)
+        if isinstance(statement, FromStatement):
+            data = load(session, statement, statement, params, options, bind_arguments, statement.single)
+            return result_of(statement.metadata, data, statement.single)
+        bound = plan_for(statement)
+        plan = bound.plan
+        if options.get("yield_per"):
+            return _stream(session, bound, params, options, bind_arguments)
+        data = load(session, bound, statement, params, options, bind_arguments, plan.single)
+        return result_of(plan.metadata, data, plan.single)
 
 
 def load(
@@ -125,9 +125,6 @@ def _forget_what_changed(session: Session, mapper: Any) -> None:
 def _stream(
     session: Session,
     source: Bound,
-    names: Sequence[str],
-    slots: Sequence[Any],
-    single: bool,
     params: Any,
     options: Mapping[str, Any],
     bind_arguments: Mapping[str, Any] | None,
@@ -140,6 +137,7 @@ def _stream(
     core_options["stream_results"] = True
     owner = session.identity_map
     populate = bool(options.get("populate_existing"))
+    single = source.plan.single
     unit = session._unit()
     unit.__enter__()
     connection = session.for_statement(source.statement, bind_arguments)
@@ -160,7 +158,7 @@ def _stream(
             cursor.close()
             unit.__exit__(None, None, None)
 
-    result = streamed(names, slots, chunks, single, None)
+    result = streamed(source.plan.metadata, chunks, single)
     return result.yield_per(size)
 
 

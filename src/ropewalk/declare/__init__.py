@@ -1,8 +1,8 @@
 """Floor 4: how classes say what they are mapped to.
 
-``annotations`` and ``typemap`` read ``Mapped[...]``; ``columns`` has ``mapped_column()``; ``scan`` reads a class
-body, ``build`` makes a table and a mapping of it, ``dataclass`` a dataclass; ``door`` is where every mapping
-passes; ``registry``, ``metaclass`` and ``base`` are what programs derive from and call.
+``annotations`` and ``typemap`` read ``Mapped[...]``; ``columns`` has ``mapped_column()``; ``scan`` reads a
+class body, ``build`` makes a table and a mapping of it, ``dataclass`` a dataclass; ``door`` is where every
+mapping passes; ``registry``, ``metaclass`` and ``base`` are what programs derive from and call.
 """
 
 from ..instrumentation.attributes import DynamicMapped, Mapped, WriteOnlyMapped

@@ -21,17 +21,19 @@ class Annotation:
       kind.
     :ivar inner: what stands between the brackets of ``Mapped[...]`` (or the whole annotation), with every
       name that is known by now put in. What is not known yet stays as ``typing.ForwardRef``.
+    :ivar written: the same, with nothing put in inside of it.
     :ivar raw: the annotation as the class has it.
     :ivar origin: the class in whose body it stands.
     """
 
-    __slots__ = ("container", "inner", "origin", "raw")
+    __slots__ = ("container", "inner", "origin", "raw", "written")
 
-    def __init__(self, raw: Any, container: type | None, inner: Any, origin: type) -> None:
+    def __init__(self, raw: Any, container: type | None, inner: Any, origin: type, written: Any) -> None:
         self.raw = raw
         self.container = container
         self.inner = inner
         self.origin = origin
+        self.written = written
 
     def __repr__(self) -> str:
         return f"<Annotation {self.raw!r}>"
@@ -48,22 +50,21 @@ def annotations_of(class_: type) -> Mapping[str, Any]:
 
 def read_annotation(raw: Any, class_: type, origin: type) -> Annotation:
     """Read the annotation ``raw``, written in the body of ``origin``, a base of ``class_`` or itself."""
-    resolved = resolve(raw, class_, origin)
-    container = typing.get_origin(resolved)
+    names = _Names(class_, origin)
+    written = raw
+    while isinstance(written, (str, typing.ForwardRef)):
+        written = names.evaluate(written if isinstance(written, str) else written.__forward_arg__)
+    container = typing.get_origin(written)
     if isinstance(container, type) and issubclass(container, Mapped):
-        arguments = typing.get_args(resolved)
-        return Annotation(raw, container, arguments[0], origin)
-    return Annotation(raw, None, resolved, origin)
+        written = typing.get_args(written)[0]
+    else:
+        container = None
+    return Annotation(raw, container, _resolve(written, names, ()), origin, written)
 
 
 def is_class_var(annotation: Annotation) -> bool:
     """Tell whether the annotation is ``ClassVar`` or ``ClassVar[...]``."""
     return annotation.inner is typing.ClassVar or typing.get_origin(annotation.inner) is typing.ClassVar
-
-
-def resolve(raw: Any, class_: type, origin: type) -> Any:
-    """Put real types in for the strings in an annotation; unknown names become ``ForwardRef``."""
-    return _resolve(raw, _Names(class_, origin), ())
 
 
 def forward_references(python_type: Any) -> Iterator[str]:
@@ -75,22 +76,23 @@ def forward_references(python_type: Any) -> Iterator[str]:
             yield from forward_references(argument)
 
 
-def _resolve(python_type: Any, names: _Names, within: tuple[str, ...]) -> Any:
-    """Resolve one node of an annotation; ``within`` are the strings being resolved, which may name "
-    "themselves."""
+def _resolve(python_type: Any, names: _Names, within: tuple[Any, ...]) -> Any:
+    """Resolve one node of an annotation.
+
+    :param within: the types being resolved around it; ``Json = dict[str, "Json"] | str`` names itself.
+    """
     if isinstance(python_type, _Unknown):
         return typing.ForwardRef(python_type.text)
-    if isinstance(python_type, typing.ForwardRef):
-        python_type = python_type.__forward_arg__
-    if isinstance(python_type, str):
-        text = python_type
-        if text in within:
-            return typing.ForwardRef(text)
-        return _resolve(names.evaluate(text), names, (*within, text))
-    return _with_resolved_arguments(python_type, names, within)
+    if isinstance(python_type, (str, typing.ForwardRef)):
+        text = python_type if isinstance(python_type, str) else python_type.__forward_arg__
+        value = names.evaluate(text)
+        if any(value is outer for outer in within):
+            return python_type
+        return _resolve(value, names, within)
+    return _with_resolved_arguments(python_type, names, (*within, python_type))
 
 
-def _with_resolved_arguments(python_type: Any, names: _Names, within: tuple[str, ...]) -> Any:
+def _with_resolved_arguments(python_type: Any, names: _Names, within: tuple[Any, ...]) -> Any:
     arguments = typing.get_args(python_type)
     if not arguments or is_literal(python_type):
         return python_type

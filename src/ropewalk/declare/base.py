@@ -118,8 +118,7 @@ def _set_up_base(class_: Any, root: type) -> None:
     elif type_map is not None:
         raise InvalidRequestError(
             f"{name} has both a registry and a type_annotation_map, which would never be read. Give it to "
-            f"the "
-            "registry: registry(type_annotation_map=...)."
+            "the registry: registry(type_annotation_map=...)."
         )
     class_._sa_registry = given
     if "metadata" not in class_.__dict__:

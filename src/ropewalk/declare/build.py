@@ -86,8 +86,7 @@ class _Declaration:
             ):
                 warnings.warn(
                     f"{self.class_.__name__}.{key} is a tuple of one column and is not mapped; is there a "
-                    f"comma too "
-                    "many at the end of its line?",
+                    "comma too many at the end of its line?",
                     SAWarning,
                     stacklevel=2,
                 )
@@ -108,8 +107,7 @@ class _Declaration:
             raise InvalidRequestError(
                 f"{self.class_.__name__}.{key} cannot be mapped: declarative classes keep their "
                 f"{'MetaData' if key == 'metadata' else 'registry'} under this name. Name the attribute "
-                f"otherwise, and "
-                f"keep the column's name with `{key}_ = mapped_column({key!r}, ...)`."
+                f"otherwise, and keep the column's name with `{key}_ = mapped_column({key!r}, ...)`."
             )
         if isinstance(value, Column):
             name_column(value, key)
@@ -156,8 +154,8 @@ class _Declaration:
             if len(keys) > 1:
                 warnings.warn(
                     f"{self.class_.__name__} has the column {name!r} under several names, "
-                    f"{', '.join(sorted(keys))}; "
-                    "only one will be used. synonym() gives an attribute a second name.",
+                    f"{', '.join(sorted(keys))}; only one will be used. synonym() gives an attribute a "
+                    "second name.",
                     SAWarning,
                     stacklevel=2,
                 )
@@ -173,8 +171,7 @@ class _Declaration:
                 if not table.c.contains_column(column):
                     raise ArgumentError(
                         f"{class_.__name__}.{column.key} is a column that its __table__ ({table}) does not "
-                        f"have. Add "
-                        "it there; a class with __table__ takes all its columns from that."
+                        "have. Add it there; a class with __table__ takes all its columns from that."
                     )
         elif self.scan.tablename is None:
             return None
@@ -215,8 +212,7 @@ class _Declaration:
             if existing is not None:
                 raise ArgumentError(
                     f"{name} declares column {column.name!r}, which its table {table} has already. To share "
-                    f"it, say "
-                    "mapped_column(use_existing_column=True) in each class."
+                    "it, say mapped_column(use_existing_column=True) in each class."
                 )
             if column.primary_key:
                 raise ArgumentError(
@@ -225,7 +221,7 @@ class _Declaration:
             if not isinstance(table, Table):
                 raise ArgumentError(
                     f"{name} cannot add columns: {self.parent.class_.__name__} is mapped to {table}, no "
-                    f"Table."
+                    "Table."
                 )
             table.append_column(column)
 
@@ -249,8 +245,7 @@ class _Declaration:
             if inherits is not self.parent:
                 raise InvalidRequestError(
                     f"{self.class_.__name__} has inherits={arguments['inherits']} in its __mapper_args__, "
-                    f"which is "
-                    "not its mapped base class."
+                    "which is not its mapped base class."
                 )
         if self.parent is not None:
             arguments["inherits"] = self.parent
@@ -260,7 +255,11 @@ class _Declaration:
 
     def _column_meant(self, value: Any) -> Any:
         """Return the column of this class for one that ``__mapper_args__`` names by mixin or attribute."""
-        value = self.scan.copies.get(value, value) if not isinstance(value, str) else value
+        if isinstance(value, str):
+            return value
+        value = self.scan.copies.get(value, value)
+        if isinstance(value, QueryableAttribute) and isinstance(value.property, ColumnProperty):
+            value = value.property.columns[0]
         return value.column if isinstance(value, MappedColumn) else value
 
     def _join_to_parent(self, parent: Mapper[Any], arguments: dict[str, Any]) -> None:

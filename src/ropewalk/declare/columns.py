@@ -136,9 +136,8 @@ class MappedColumn(_ColumnInTheMaking[T]):
             if isinstance(self.column.type, NullType) and not self.column.foreign_keys:
                 raise MappedAnnotationError(
                     f"{class_.__name__}.{key}: mapped_column() has neither a type nor an annotation to take "
-                    f"one from. "
-                    f"Write `{key}: Mapped[...] = mapped_column()`, or give it a type as in "
-                    f"mapped_column(String)."
+                    f"one from. Write `{key}: Mapped[...] = mapped_column()`, or give it a type as in "
+                    "mapped_column(String)."
                 )
             return
         python_type = annotation.inner
@@ -150,6 +149,8 @@ class MappedColumn(_ColumnInTheMaking[T]):
                 self._take_over(extra, class_, key)
                 break
         if isinstance(self.column.type, NullType) and not self.column.foreign_keys:
+            # A type map may name a type as it is written, `Json = dict[str, "Json"] | str`.
+            candidates = [*readings(annotation.written)[0], *candidates]
             self._take_type(registry, class_, key, annotation, candidates)
 
     def _take_type(
@@ -167,8 +168,8 @@ class MappedColumn(_ColumnInTheMaking[T]):
         if shared.column.name is not None:
             raise ArgumentError(
                 f"{class_.__name__}.{key}: a mapped_column() inside Annotated serves many attributes and "
-                f"cannot "
-                f"have a name of its own ({shared.column.name!r}); give it in `{key} = mapped_column(name)`."
+                f"cannot have a name of its own ({shared.column.name!r}); give it in `{key} = "
+                "mapped_column(name)`."
             )
         merge_column(shared.column, self.column, with_default=not self.own_default)
         if self.deferred is NO_ARG:
@@ -198,27 +199,25 @@ def _no_type_message(class_: type, key: str, annotation: Annotation, candidates:
         names = ", ".join(repr(name) for name in unknown)
         return (
             f"{where}: the annotation {annotation.raw!r} uses {names}, which module "
-            f"{annotation.origin.__module__} does "
-            "not define. Import it there (not only for type checkers), or define it before the class."
+            f"{annotation.origin.__module__} does not define. Import it there (not only for type checkers), "
+            "or define it before the class."
         )
     if isinstance(python_type, TypeEngine) or (
         isinstance(python_type, type) and issubclass(python_type, TypeEngine)
     ):
         return (
             f"{where}: {python_type!r} inside Mapped[...] is a SQL type. Annotate with the Python type of "
-            f"the value "
-            f"and give the SQL type on the right: `{key}: Mapped[...] = "
+            f"the value and give the SQL type on the right: `{key}: Mapped[...] = "
             f"mapped_column({type_name(python_type)})`."
         )
     if not (isinstance(python_type, type) or hasattr(python_type, "__module__")):
         return f"{where}: {python_type!r} inside Mapped[...] is not a Python type."
-    tried = " nor ".join(type_name(candidate) for candidate in candidates)
+    tried = " nor ".join(dict.fromkeys(type_name(candidate) for candidate in candidates))
     return (
         f"{where}: no column type is known for {tried}. Give one, `{key}: Mapped[...] = "
-        f"mapped_column(<type>)`, or for "
-        f"all such attributes put {type_name(candidates[0])} into the type_annotation_map of the declarative "
-        f"base; "
-        "a reference to another mapped class needs relationship()."
+        f"mapped_column(<type>)`, or for all such attributes put {type_name(candidates[0])} into the "
+        "type_annotation_map of the declarative base; a reference to another mapped class needs "
+        "relationship()."
     )
 
 

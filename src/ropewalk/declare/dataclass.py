@@ -39,8 +39,7 @@ def set_arguments(class_: type, arguments: Mapping[str, Any]) -> None:
     if unknown:
         raise ArgumentError(
             f"{class_.__name__}: a mapped dataclass has no argument {', '.join(map(repr, unknown))}; it "
-            f"takes "
-            f"{', '.join(ARGUMENTS)}."
+            f"takes {', '.join(ARGUMENTS)}."
         )
     given = {name: value for name, value in arguments.items() if value is not NO_ARG}
     type.__setattr__(class_, _MARK, {**(arguments_of(class_) or {}), **given})
@@ -62,8 +61,7 @@ def refuse_options(class_: type, key: str, value: Any) -> None:
     if given:
         raise ArgumentError(
             f"{class_.__name__}.{key} has {', '.join(sorted(given))}, which only a dataclass understands. "
-            f"Derive the "
-            "class or its base from MappedAsDataclass, or leave them out."
+            "Derive the class or its base from MappedAsDataclass, or leave them out."
         )
 
 
@@ -81,14 +79,12 @@ def transform(
     if "__dataclass_fields__" in class_.__dict__:
         raise InvalidRequestError(
             f"{name} is a dataclass already. Either let MappedAsDataclass or mapped_as_dataclass make it "
-            f"one, or map a "
-            "finished dataclass with @registry.mapped."
+            "one, or map a finished dataclass with @registry.mapped."
         )
     if "__table__" in class_.__dict__:
         raise InvalidRequestError(
             f"{name} has __table__, whose columns have no annotations to make dataclass fields of. Declare "
-            f"the columns "
-            "in the class, or map a finished dataclass with @registry.mapped."
+            "the columns in the class, or map a finished dataclass with @registry.mapped."
         )
     _check_origins(class_, scan)
     before = {key: value for key, value in class_.__dict__.items() if not key.startswith("__")}
@@ -138,8 +134,7 @@ def _check_origins(class_: type, scan: ClassScan) -> None:
     for origin, keys in strangers.items():
         raise InvalidRequestError(
             f"{class_.__name__} is to be a dataclass, but inherits {', '.join(keys)} from {origin.__name__}, "
-            f"which is "
-            "none. Derive that from MappedAsDataclass too, or mark it @unmapped_dataclass."
+            "which is none. Derive that from MappedAsDataclass too, or mark it @unmapped_dataclass."
         )
 
 
@@ -170,9 +165,8 @@ def _field(class_: type, key: str, value: Any) -> Any:
     if callable(default):
         warnings.warn(
             f"{class_.__name__}.{key} has a callable as default, which becomes the value of the dataclass "
-            f"field as it "
-            "is. Say insert_default for a default computed at INSERT, default_factory for one computed by "
-            "__init__.",
+            "field as it is. Say insert_default for a default computed at INSERT, default_factory for one "
+            "computed by __init__.",
             SAWarning,
             stacklevel=2,
         )

@@ -61,8 +61,7 @@ class DeclaredDirective(Generic[T_co]):
                 if "__mapper__" not in owner.__dict__ and not (name.startswith("__") and name.endswith("__")):
                     warnings.warn(
                         f"{owner.__name__}.{name} is a declared_attr, read from a class that is not mapped; "
-                        f"each read "
-                        "gives a new object.",
+                        "each read gives a new object.",
                         SAWarning,
                         stacklevel=2,
                     )

@@ -39,11 +39,15 @@ def map_class(
     """
     if not isinstance(class_, type):
         raise ArgumentError(f"A class is needed to map, not {class_!r}.")
+    if local_table is not None and not isinstance(local_table, FromClause):
+        raise ArgumentError(
+            f"{class_.__name__} cannot be mapped to {local_table!r}; it needs a Table or another FROM clause."
+        )
     existing = mapper_of(class_)
     if existing is not None:
         raise ArgumentError(
-            f"{class_.__module__}.{class_.__qualname__} is mapped already, to {existing.local_table}. "
-            "Take that mapping off first with clear_mappers() or registry.dispose(), or map a subclass."
+            f"{class_.__module__}.{class_.__qualname__} is mapped already, to {existing.local_table}. Take "
+            "that mapping off first with clear_mappers() or registry.dispose(), or map a subclass."
         )
     make_mapper = getattr(class_, "__mapper_cls__", Mapper)
     mapper: Mapper[T] = make_mapper(class_, local_table, properties, registry, **mapper_args)

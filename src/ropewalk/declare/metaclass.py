@@ -61,7 +61,7 @@ def _table_of(class_: type, mapper: Mapper[Any]) -> Table:
         return mapper.local_table
     raise InvalidRequestError(
         f"A column cannot be added to {class_.__name__}: it is mapped to {mapper.local_table}, which is no "
-        f"Table."
+        "Table."
     )
 
 

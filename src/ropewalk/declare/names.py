@@ -57,8 +57,7 @@ def add_class(class_: type, classes: ClassRegistry) -> None:
         if other.__module__ == class_.__module__:
             warnings.warn(
                 f"Two mapped classes are called {path_of(class_)!r}; the string {name!r} in a relationship() "
-                f"now means "
-                "the newer one. Give them different names, or a registry each.",
+                "now means the newer one. Give them different names, or a registry each.",
                 SAWarning,
                 stacklevel=2,
             )
@@ -111,12 +110,11 @@ def find_class(path: str, classes: ClassRegistry) -> type:
     if found:
         raise InvalidRequestError(
             f"{path!r} may mean any of {', '.join(path_of(class_) for class_ in found)}; write the name with "
-            f"its module."
+            "its module."
         )
     close = difflib.get_close_matches(name, list(classes))
     hint = f" Did you mean {' or '.join(repr(match) for match in close)}?" if close else ""
     raise InvalidRequestError(
         f"No mapped class is called {path!r}.{hint} The module that defines it must be imported before "
-        f"mappers are "
-        "configured, and the class must belong to the same registry."
+        "mappers are configured, and the class must belong to the same registry."
     )

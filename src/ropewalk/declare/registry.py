@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, dataclass_transform, overload
 
 from sqlalchemy import FromClause, MetaData
 from sqlalchemy.types import TypeEngine
@@ -12,8 +12,10 @@ from sqlalchemy.types import TypeEngine
 from ..exc import ArgumentError
 from ..instrumentation.manager import uninstrument_class, unknown_keyword
 from ..mapping.mapper import Mapper
+from ..mapping.properties import column_property, deferred, synonym
 from . import dataclass
 from .build import declare_class
+from .columns import MappedColumn, mapped_column
 from .door import map_class, mapper_of
 from .metaclass import DeclarativeMeta
 from .names import ClassRegistry, add_class, find_class, remove_class
@@ -134,7 +136,16 @@ class registry:
         declare_class(self, cls)
         return cls
 
-    def mapped_as_dataclass(self, cls: type[T] | None = None, /, **arguments: Any) -> Any:
+    @overload
+    def mapped_as_dataclass(self, cls: type[T], /) -> type[T]: ...
+
+    @overload
+    def mapped_as_dataclass(self, cls: None = None, /, **arguments: Any) -> Callable[[type[T]], type[T]]: ...
+
+    @dataclass_transform(field_specifiers=(MappedColumn, mapped_column, column_property, deferred, synonym))
+    def mapped_as_dataclass(
+        self, cls: type[T] | None = None, /, **arguments: Any
+    ) -> type[T] | Callable[[type[T]], type[T]]:
         """Class decorator: make the class a dataclass and map it.
 
         :param arguments: those of :func:`dataclasses.dataclass`.

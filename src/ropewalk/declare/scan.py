@@ -105,8 +105,7 @@ class ClassScan:
             if not isinstance(self.table_args, (tuple, dict, type(None))):
                 raise ArgumentError(
                     f"{class_.__name__}.__table_args__ must be a tuple of constraints and indexes, a "
-                    f"dictionary of "
-                    f"keywords, or a tuple that ends in one; it is {self.table_args!r}."
+                    f"dictionary of keywords, or a tuple that ends in one; it is {self.table_args!r}."
                 )
 
     # -- attributes -------------------------------------------------------------------
@@ -118,7 +117,8 @@ class ClassScan:
             if name in DIRECTIVES:
                 continue
             if value is None and not self.has_table and raw is not None:
-                if getattr(self.class_, name, None) is not None:
+                # `note = None` in the class leaves the mixin's column out
+                if name in self.body or getattr(self.class_, name, None) is not None:
                     continue
                 annotation = self._annotate(name, raw, base, required=False)
                 if annotation is None or annotation.container is None:
@@ -143,8 +143,8 @@ class ClassScan:
             if refers_to_column_without_table(foreign_key):
                 raise InvalidRequestError(
                     f"{base.__name__}.{name} refers to a column that has no table yet, the same for all "
-                    f"classes that "
-                    "use the mixin. Put it into a @declared_attr method, or name the column as a string."
+                    "classes that use the mixin. Put it into a @declared_attr method, or name the column as "
+                    "a string."
                 )
 
     def _own(self, name: str, value: Any, raw: Any) -> None:
@@ -175,8 +175,7 @@ class ClassScan:
         if isinstance(value, MapperProperty):
             raise InvalidRequestError(
                 f"{base.__name__}.{name} is a {type(value).__name__} on a mixin or abstract base, where one "
-                f"object "
-                "would serve several classes. Return it from a method marked @declared_attr."
+                "object would serve several classes. Return it from a method marked @declared_attr."
             )
         if isinstance(value, DeclaredDirective):
             self._compute(base, name, value)
@@ -188,8 +187,7 @@ class ClassScan:
             if name in self.body:
                 warnings.warn(
                     f"{self.class_.__name__}.{name} is not used: {base.__name__}.{name} is "
-                    f"declared_attr.cascading, "
-                    "which is computed for each class.",
+                    "declared_attr.cascading, which is computed for each class.",
                     SAWarning,
                     stacklevel=2,
                 )
@@ -226,9 +224,8 @@ class ClassScan:
         if annotation.container is None and required and not self.allow_unmapped and not self.is_dataclass:
             raise MappedAnnotationError(
                 f"{origin.__name__}.{name} is annotated with {raw!r}, which does not say whether it is "
-                f"mapped. Write "
-                "Mapped[...] around the type for a mapped attribute, ClassVar[...] for one that is not; "
-                "__allow_unmapped__ = True on the class lets such annotations pass."
+                "mapped. Write Mapped[...] around the type for a mapped attribute, ClassVar[...] for one "
+                "that is not; __allow_unmapped__ = True on the class lets such annotations pass."
             )
         self.annotations[name] = annotation
         return annotation
@@ -237,9 +234,8 @@ class ClassScan:
         if isinstance(value, DeclaredDirective) and not value.quiet:
             warnings.warn(
                 f"{base.__name__}.{name} is a declared_attr of a mapped class; it is not computed again for "
-                f"its "
-                f"subclass {self.class_.__name__}. Move it to a mixin and mark it declared_attr.cascading "
-                f"for that.",
+                f"its subclass {self.class_.__name__}. Move it to a mixin and mark it "
+                "declared_attr.cascading for that.",
                 SAWarning,
                 stacklevel=2,
             )
@@ -256,7 +252,7 @@ def members(class_: type) -> Iterator[tuple[str, Any, Any]]:
     waiting = list(annotations)
     names: list[str] = []
     for name in values:
-        if name in annotations:
+        if name in waiting:
             while waiting[0] != name:
                 names.append(waiting.pop(0))
             names.append(waiting.pop(0))
@@ -282,8 +278,7 @@ def warn_of_expression(class_: type, name: str, value: Any) -> None:
     if isinstance(value, ColumnElement):
         warnings.warn(
             f"{class_.__name__}.{name} is a SQL expression and is not mapped; column_property(...) around it "
-            f"would "
-            "map it.",
+            "would map it.",
             SAWarning,
             stacklevel=2,
         )

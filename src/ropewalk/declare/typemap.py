@@ -149,6 +149,22 @@ def sql_type_of(python_type: Any, custom: TypeAnnotationMap) -> TypeEngine[Any] 
     return None
 
 
+_JSON_VALUES: tuple[Any, ...] = (str, int, float, bool, dict, list, object, Any, None, types.NoneType)
+
+
+def _fits_json(python_type: Any) -> bool:
+    """Tell whether JSON can hold values of the type, as far as the annotation says."""
+    if python_type in _JSON_VALUES or is_literal(python_type) or typing_extensions.is_typeddict(python_type):
+        return True
+    if is_alias(python_type):
+        return True  # it may name itself; who gives a type a name for this means data
+    if is_annotated(python_type):
+        return _fits_json(typing.get_args(python_type)[0])
+    if is_union(python_type) or typing.get_origin(python_type) in (dict, list):
+        return all(_fits_json(part) for part in typing.get_args(python_type))
+    return False
+
+
 def _get(type_map: TypeAnnotationMap, key: Any) -> Any:
     try:
         return type_map.get(key)
@@ -164,7 +180,8 @@ def _lookups(python_type: Any) -> Iterator[tuple[Any, Any, Any]]:
     elif typing.get_origin(python_type) is not None and hasattr(python_type, "__origin__"):
         origin = python_type.__origin__
         yield python_type, origin, origin
-        if origin in (dict, list):
+        # `list["Address"]` without relationship() must not pass for a column of JSON
+        if origin in (dict, list) and all(_fits_json(part) for part in typing.get_args(python_type)):
             yield origin, origin, origin
     elif isinstance(python_type, type):
         for base in python_type.__mro__:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.engine import Dialect
@@ -107,12 +108,17 @@ def by_key(mapper: Mapper[Any], keys: frozenset[str] | None = None) -> ByKey:
     return found
 
 
+_SIMPLE = frozenset({int, str, bytes, UUID})
+
+
 def identity_of(mapper: Mapper[Any], ident: Any) -> Any:
     """Return a primary key as the identity map has it: bare for one column, else a tuple.
 
     :param ident: a value, a tuple or list in the order of the key's columns, or a dictionary by attribute name.
     :raises InvalidRequestError: the number of values, or a name, is wrong.
     """
+    if mapper.single_pk is not None and type(ident) in _SIMPLE:
+        return ident
     keys = mapper.pk_keys
     if isinstance(ident, dict):
         if set(ident) != set(keys):

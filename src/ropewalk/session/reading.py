@@ -215,6 +215,9 @@ def _read(
 ) -> Any:
     session._autoflush()
     query = ondemand.by_key(mapper)
+    if not (options or with_for_update or execution_options or bind_arguments):
+        with session._unit():
+            return query.load(session.connection_for(mapper), session.identity_map, pk, populate)
     statement = _locked(query.statement, with_for_update)
     if options:
         statement = select(mapper.class_).options(*options).where(

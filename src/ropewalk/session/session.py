@@ -91,7 +91,7 @@ class Session(Writing):
         self.execution_options: Mapping[str, Any] = execution_options or {}
         self.info: dict[Any, Any] = dict(info or {})
         self.hash_key = next(_serial)
-        self._binds = Binds({k: check_bind(b, f"binds[{k!r}]") for k, b in (binds or {}).items()})
+        self._binds = _named_binds(binds) if binds else _NO_BINDS
         self._query_cls = query_cls
         self._new: dict[InstanceState, Any] = {}
         self._deleted: dict[InstanceState, Any] = {}
@@ -211,14 +211,16 @@ class Session(Writing):
         :raises InvalidRequestError: the key has another number of values.
         """
         if not (populate_existing or with_for_update or options or identity_token):
+            # The shortest road: a mapped class, a bare key, an object that is there.
             try:
-                # The shortest road: a mapped class, a bare key, an object that is there.
-                mapper = entity.__mapper__  # type: ignore[union-attr]
-                state = self.identity_map.maps[mapper.base_mapper.class_][ident]
-                if not state.expired and type(found := state()) is entity and not self._guard.holder:
+                entries = self.identity_map.maps.get(entity.__mapper__.base_mapper.class_)  # type: ignore
+                state = None if entries is None else entries.get(ident)
+            except (AttributeError, TypeError):  # no mapped class, or a key that must be looked into
+                state = None
+            if state is not None and not state.expired and not self._guard.holder:
+                found = state()
+                if type(found) is entity:
                     return found  # type: ignore[no-any-return]
-            except (AttributeError, KeyError, TypeError):
-                pass
         return reading.get(  # type: ignore[no-any-return]
             self,
             entity,
@@ -277,11 +279,16 @@ class Session(Writing):
 
     def bind_mapper(self, mapper: Any, bind: Bind) -> None:
         """Name the engine of a mapped class."""
-        self._binds.add(mapper, check_bind(bind))
+        self._name_bind(mapper, bind)
 
     def bind_table(self, table: Any, bind: Bind) -> None:
         """Name the engine of a table."""
-        self._binds.add(table, check_bind(bind))
+        self._name_bind(table, bind)
+
+    def _name_bind(self, key: Any, bind: Bind) -> None:
+        if self._binds is _NO_BINDS:
+            self._binds = Binds()
+        self._binds.add(key, check_bind(bind))
 
     def connection(
         self,
@@ -312,8 +319,9 @@ class Session(Writing):
 
     def _connection_to(self, bind: Bind, options: Mapping[str, Any] | None = None) -> Connection:
         transaction = self._need_transaction()
-        merged = {**self.execution_options, **(options or {})}
-        return transaction.connection(bind, merged)
+        if self.execution_options:
+            options = {**self.execution_options, **(options or {})}
+        return transaction.connection(bind, options)
 
     def for_statement(self, statement: Any, bind_arguments: Mapping[str, Any] | None = None) -> Connection:
         """Return the connection that serves a statement."""
@@ -442,6 +450,13 @@ class Session(Writing):
         """Close, and have the connections thrown away instead of used again."""
         with self._guard("invalidate()"):
             self._close(invalidate=True)
+
+
+_NO_BINDS = Binds()
+
+
+def _named_binds(binds: Mapping[Any, Bind]) -> Binds:
+    return Binds({key: check_bind(bind, f"binds[{key!r}]") for key, bind in binds.items()})
 
 
 def close_all_sessions() -> None:

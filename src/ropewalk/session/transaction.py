@@ -218,12 +218,10 @@ class SessionTransaction:
             if self.parent is None:
                 session._after_transaction()
         for connection, transaction, owned, commits in list(self.connections.values()):
-            try:
-                if not finished and transaction.is_active and (commits or owned):
-                    transaction.close()
-            finally:
-                if owned:
-                    connection.close()
+            if owned:
+                connection.close()  # which rolls back what has not ended
+            elif not finished and commits and transaction.is_active:
+                transaction.close()
         self.connections.clear()
 
     def __enter__(self) -> SessionTransaction:

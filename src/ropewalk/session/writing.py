@@ -21,6 +21,29 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+class Unit:
+    """A ``with`` block around one piece of work; ``own`` says that its transaction ends with it."""
+
+    __slots__ = ("own", "transaction")
+
+    def __init__(self, transaction: SessionTransaction, own: bool) -> None:
+        self.transaction = transaction
+        self.own = own
+
+    def __enter__(self) -> SessionTransaction:
+        return self.transaction
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if not self.own:
+            return
+        if error is None:
+            self.transaction.commit()
+            return
+        if self.transaction.is_active:
+            self.transaction.fail(error)
+        self.transaction.close()
+
+
 class Writing:
     """The writing half of a Session; the reading half and the connections are in ``session.py``."""
 
@@ -237,23 +260,13 @@ class Writing:
             self.flush()
         raise InvalidRequestError("100 flushes in a row left something to flush: does a hook change objects each time?")
 
-    @contextmanager
-    def _unit(self) -> Iterator[SessionTransaction]:
+    def _unit(self) -> Unit:
         """Give the transaction to work in: the session's, or one of its own in the non-transactional mode."""
         if self._transaction is not None or self.transactional:
-            transaction = self._need_transaction()
+            transaction = self._transaction or self._need_transaction()
             transaction.check_active()
-            yield transaction
-            return
-        transaction = self._begin(SessionTransactionOrigin.SUBTRANSACTION)
-        try:
-            yield transaction
-        except BaseException as err:
-            if transaction.is_active:
-                transaction.fail(err)
-            transaction.close()
-            raise
-        transaction.commit()
+            return Unit(transaction, False)
+        return Unit(self._begin(SessionTransactionOrigin.SUBTRANSACTION), True)
 
     # -- what the end of a transaction does to objects ----------------------------------------
 

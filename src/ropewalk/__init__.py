@@ -45,10 +45,11 @@ from .declare import (
 from .exc import MappedAnnotationError
 from .inspection import class_mapper, inspect, object_mapper
 from .instrumentation.aliases import AliasedClass, aliased
-from .instrumentation.attributes import InstrumentedAttribute, PropComparator, QueryableAttribute
+from .instrumentation.attributes import InstrumentedAttribute, QueryableAttribute
 from .instrumentation.manager import ClassManager
 from .instrumentation.validators import reconstructor, validates
 from .kernel.symbols import NO_VALUE, LoaderCallableStatus, PassiveFlag
+from .mapping.comparator import PropComparator
 from .mapping.mapper import Mapper
 from .mapping.properties import (
     ColumnProperty,
@@ -72,3 +73,78 @@ from .state.instance import InstanceState
 Synonym = SynonymProperty
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "AliasedClass",
+    "AttributeState",
+    "ClassManager",
+    "ColumnProperty",
+    "DeclarativeAttributeIntercept",
+    "DeclarativeBase",
+    "DeclarativeBaseNoMeta",
+    "DeclarativeMeta",
+    "DynamicMapped",
+    "History",
+    "IdentityMap",
+    "InstanceState",
+    "InstrumentedAttribute",
+    "LoaderCallableStatus",
+    "Mapped",
+    "MappedAnnotationError",
+    "MappedAsDataclass",
+    "MappedColumn",
+    "Mapper",
+    "MapperProperty",
+    "NO_VALUE",
+    "PassiveFlag",
+    "PropComparator",
+    "Query",
+    "QueryableAttribute",
+    "Session",
+    "SessionTransaction",
+    "SessionTransactionOrigin",
+    "Synonym",
+    "SynonymProperty",
+    "WriteOnlyMapped",
+    "add_mapped_attribute",
+    "aliased",
+    "as_declarative",
+    "bind_metadata",
+    "class_mapper",
+    "clear_mappers",
+    "close_all_sessions",
+    "column_property",
+    "configure_mappers",
+    "create_engine",
+    "create_session",
+    "declarative_base",
+    "declarative_mixin",
+    "declared_attr",
+    "deferred",
+    "delete",
+    "exc",
+    "exists",
+    "func",
+    "has_inherited_table",
+    "insert",
+    "inspect",
+    "make_transient",
+    "make_transient_to_detached",
+    "mapped_as_dataclass",
+    "mapped_column",
+    "mapper",
+    "object_mapper",
+    "object_session",
+    "query_expression",
+    "reconstructor",
+    "registry",
+    "select",
+    "sessionmaker",
+    "synonym",
+    "synonym_for",
+    "text",
+    "unmapped_dataclass",
+    "update",
+    "validates",
+    "was_deleted",
+]

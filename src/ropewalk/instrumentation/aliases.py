@@ -49,7 +49,9 @@ class AliasedClass:
     It has the class's attributes as SQL; objects are made of the class itself.
     """
 
-    def __init__(self, mapper: Any, alias: FromClause | None = None, name: str | None = None, flat: bool = False) -> None:
+    def __init__(
+        self, mapper: Any, alias: FromClause | None = None, name: str | None = None, flat: bool = False
+    ) -> None:
         selectable = mapper.selectable.alias(name) if alias is None else alias
         shown = name or getattr(selectable, "name", None) or mapper.class_.__name__
         self._aliased_insp = AliasedInsp(mapper, selectable, shown, self)

@@ -17,7 +17,6 @@ from ..kernel.core import entity_column
 from ..state.instance import state_of
 
 if TYPE_CHECKING:
-    from sqlalchemy.sql._typing import _InfoType
     from sqlalchemy.sql.elements import SQLCoreOperations
     from sqlalchemy.sql.roles import TypedColumnsClauseRole
 
@@ -130,7 +129,7 @@ class QueryableAttribute(_Attribute[T_co]):
         return self.expression.label(name)
 
     @property
-    def info(self) -> _InfoType:
+    def info(self) -> dict[Any, Any]:
         return self.prop.info
 
     @property
@@ -167,7 +166,7 @@ class QueryableAttribute(_Attribute[T_co]):
 # ColumnOperators sets __hash__ aside with __eq__; the operators themselves come from it.
 for _op in ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__"):
     setattr(QueryableAttribute, _op, getattr(ColumnOperators, _op))
-QueryableAttribute.__hash__ = object.__hash__  # type: ignore[method-assign]
+QueryableAttribute.__hash__ = object.__hash__  # type: ignore
 
 
 class InstrumentedAttribute(QueryableAttribute[T_co]):
@@ -191,6 +190,7 @@ class SynonymAttribute(QueryableAttribute[T_co]):
     def __init__(self, mapper: Mapper[Any], prop: Any, parent: Any = None) -> None:
         super().__init__(mapper, prop, parent)
         self.target = prop.name
+        self.property = mapper.props.get(prop.name, prop)
         self.descriptor = prop.descriptor
 
     @property
@@ -230,33 +230,6 @@ class SynonymAttribute(QueryableAttribute[T_co]):
                 delattr(instance, self.target)
 
 
-class PropComparator(ColumnOperators if not TYPE_CHECKING else Generic[T]):  # type: ignore[misc]
-    """Base of comparators given as ``comparator_factory``: redefines operators of one attribute."""
-
-    def __init__(self, prop: Any, parententity: Any) -> None:
-        self.prop = self.property = prop
-        self.parent = parententity
-
-    def __clause_element__(self) -> Any:
-        attribute = getattr(self.prop.parent.class_, self.prop.key)
-        return attribute.expression
-
-    @property
-    def expression(self) -> Any:
-        return self.__clause_element__()
-
-    def operate(self, op: Any, *other: Any, **kwargs: Any) -> Any:
-        return op(self.__clause_element__(), *other, **kwargs)
-
-    def reverse_operate(self, op: Any, other: Any, **kwargs: Any) -> Any:
-        return op(other, self.__clause_element__(), **kwargs)
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return getattr(self.__clause_element__(), name)
-
-
 class EntityClause:
     """``__clause_element__`` of a mapped class: what Core sees when it is given the class.
 
@@ -267,4 +240,3 @@ class EntityClause:
         if instance is not None or "__mapper__" not in owner.__dict__:
             raise AttributeError("__clause_element__")
         return owner.__ropewalk_table__
-

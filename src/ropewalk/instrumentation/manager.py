@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -145,7 +147,7 @@ def _state_factory(manager: ClassManager) -> Callable[[Any], InstanceState]:
             state = instance.__dict__[STATE] = new_state(state_class, instance)
             return state
 
-    return staticmethod(attach)  # type: ignore[return-value]
+    return staticmethod(attach)
 
 
 def _state_slot(class_: type) -> Any:
@@ -195,9 +197,7 @@ def _instance_key(self: Any) -> Any:
 
     state = state_of(self)
     if state is None or state.pk is None:
-        raise AttributeError(
-            f"{type(self).__name__} object has no _instance_key: it has no row in the database yet."
-        )
+        raise AttributeError(f"{type(self).__name__} object has no _instance_key: it has no row in the database yet.")
     return instance_key(state)
 
 
@@ -238,6 +238,8 @@ def _stateful_init(original: Any) -> Any:
         original(self, *args, **kwargs)
 
     __init__.__ropewalk_wrapped__ = original  # type: ignore[attr-defined]
+    with contextlib.suppress(ValueError, TypeError):
+        __init__.__signature__ = inspect.signature(original)  # type: ignore[attr-defined]
     return __init__
 
 
@@ -267,4 +269,3 @@ def unknown_keyword(cls: Any, key: str) -> str:
     close = difflib.get_close_matches(key, names, 1)
     hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(names)}."
     return f"{key!r} is an invalid keyword argument for {cls.__name__}: {hint}"
-

@@ -216,9 +216,7 @@ def refers_to_column_without_table(foreign_key: ForeignKey) -> bool:
     return target is not None and target.table is None
 
 
-def type_for_python_type(
-    type_: TypeEngine[Any], python_type: Any, key: Any, matched: Any
-) -> TypeEngine[Any] | None:
+def type_for_python_type(type_: TypeEngine[Any], python_type: Any, key: Any, matched: Any) -> TypeEngine[Any] | None:
     """Return the SQL type that ``type_``, found in a type map under ``key``, gives for ``python_type``.
 
     It is the hook with which ``Enum(enum.Enum)`` becomes the Enum of one class; None means that the
@@ -272,7 +270,7 @@ def result_metadata(names: Sequence[str], filters: Sequence[Callable[[Any], Any]
         them has one name in SQLAlchemy 2.0 and another in 2.1.
     """
     if _UNIQUE_BY_FACTORY:
-        return SimpleResultMetaData(list(names), _create_unique_filters=lambda _: filters)  # type: ignore
+        return SimpleResultMetaData(list(names), _create_unique_filters=lambda _: filters)
     return SimpleResultMetaData(list(names), _unique_filters=filters)  # type: ignore
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import StatementError
 from sqlalchemy.sql import compiler
 
-from sqlalchemy.exc import StatementError
 from .core import bind_processors_of, is_quiet, run_text
 
 _MISSING = object()
@@ -50,15 +50,13 @@ class Prepared:
         sources = []
         for name in names:
             param = compiled.binds[name]
-            sources.append(
-                (escaped.get(name, name), param.key, places.get(param.key, -1), param, processors.get(name))
-            )
+            sources.append((escaped.get(name, name), param.key, places.get(param.key, -1), param, processors.get(name)))
         return tuple(sources)
 
     def parameters(self, bindparams: Sequence[Any], given: Mapping[str, Any] | None) -> Any:
         """Return the driver's parameters, from ``given`` or else from the statement's own."""
         values = []
-        for _, key, place, param, processor in self._sources:
+        for _, key, place, param, _ in self._sources:
             value = given.get(key, _MISSING) if given else _MISSING
             if value is _MISSING:
                 source = bindparams[place] if place >= 0 else param
@@ -68,7 +66,7 @@ class Prepared:
                         f"{{{key!r}: ...}}).",
                         self.text,
                         dict(given or {}),
-                        None,  # type: ignore[arg-type]
+                        None,
                     )
                 value = source.effective_value
             values.append(value)
@@ -104,7 +102,7 @@ class Prepared:
         result = connection.execute(
             self.statement if statement is None else statement,
             dict(given) if given else None,
-            execution_options=options or {},  # type: ignore[arg-type]
+            execution_options=options or {},
         )
         return result.cursor
 

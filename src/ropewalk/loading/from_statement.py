@@ -68,7 +68,7 @@ class FromStatement:
         populate: bool = False,
     ) -> list[Any]:
         """Execute and return all objects (``single``) or tuples."""
-        result = connection.execute(self.element, given, execution_options=options or {})  # type: ignore[arg-type]
+        result = connection.execute(self.element, given, execution_options=options or {})
         places = {name: i for i, name in reversed(list(enumerate(result.keys())))}
         slots, order, types = self._match(places)
         cursor = result.cursor
@@ -115,5 +115,5 @@ def _name_in(prop: Any, places: dict[str, int]) -> str | None:
     name = getattr(column, "name", None)
     for candidate in (name, f"{table}_{name}", prop.key):
         if candidate in places:
-            return candidate  # type: ignore[no-any-return]
+            return candidate
     return None

@@ -71,7 +71,13 @@ class ByKey:
         return rows, description
 
     def load(
-        self, connection: Connection, owner: Any, pk: Any, populate: bool = False, options: Any = None, statement: Any = None
+        self,
+        connection: Connection,
+        owner: Any,
+        pk: Any,
+        populate: bool = False,
+        options: Any = None,
+        statement: Any = None,
     ) -> Any:
         """Return the object with that key, from the database, or None."""
         rows, description = self.rows(connection, pk, options, statement)
@@ -189,4 +195,3 @@ def row_is_gone(state: InstanceState) -> ObjectDeletedError:
         f"{state.describe()} has no row in the database any more: another transaction deleted it, or its key "
         f"changed. Take it out with session.expunge(obj), or read it again with session.get().",
     )
-

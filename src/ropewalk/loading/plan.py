@@ -76,7 +76,7 @@ class Plan:
             loader = prepared.loaders[single, populate] = compile_loader(
                 self.slots, self.types, dialect, cursor.description, single, populate
             )
-        return loader  # type: ignore[no-any-return]
+        return loader
 
 
 class Bound:

@@ -77,7 +77,12 @@ class _Source:
     """Gathers the lines of a loader and the names that they use."""
 
     def __init__(self) -> None:
-        self.globals: dict[str, Any] = {"gone": _object_gone, "watch": watch, "is_atom": is_atom, "fill": fill}
+        self.globals: dict[str, Any] = {
+            "gone": _object_gone,
+            "watch": watch,
+            "is_atom": is_atom,
+            "fill": fill,
+        }
         self.setup: list[str] = []
         self.body: list[str] = []
 
@@ -101,9 +106,7 @@ class _Source:
         self.globals[f"p{position}"] = processor
         return f"p{position}({name})"
 
-    def entity(
-        self, n: int, slot: EntityColumns, names: list[str], processors: list[Any], populate: bool
-    ) -> None:
+    def entity(self, n: int, slot: EntityColumns, names: list[str], processors: list[Any], populate: bool) -> None:
         mapper = slot.mapper
         class_: Any = mapper.class_
         manager = mapper.class_manager  # type: ignore[attr-defined]
@@ -189,8 +192,6 @@ def fill(state: InstanceState, instance: Any, keys: Sequence[str], values: Seque
         if state.owner is not None:
             state.owner.modified.pop(state, None)
     if state.expired:
-        state.expired = any(
-            p.key not in held and not (p.deferred or p.query_expression) for p in props.values()
-        )
+        state.expired = any(p.key not in held and not (p.deferred or p.query_expression) for p in props.values())
     if state.extra and "expired_keys" in state.extra:
         state.extra["expired_keys"] = {k for k in state.extra["expired_keys"] if k not in held}

@@ -6,12 +6,12 @@ the primary key. It is data: it touches neither the class nor an instance of it.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, FromClause, Table
 from sqlalchemy.schema import Column
-from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from sqlalchemy.sql.selectable import Join
 
 from ..exc import ArgumentError, InvalidRequestError, UnmappedColumnError
@@ -124,9 +124,10 @@ class Mapper(CacheKeyed, Generic[T]):
         if self.inherits is not None and not self.concrete:
             for key, prop in self.inherits.props.items():
                 if key not in properties:
-                    self.add_property(key, prop.copy() if isinstance(prop, ColumnProperty) else prop)
-        named: set[Any] = set()
+                    self.add_property(key, prop.copy() if isinstance(prop, ColumnProperty) else copy.copy(prop))
+        named: dict[Any, str] = {}  # column of the table → the attribute that asks for it
         moved: dict[str, str] = {}
+        columns_of_table = set(self.local_table.c)
         for key, thing in properties.items():
             if isinstance(thing, SynonymProperty) and thing.map_column:
                 moved[key] = thing.name
@@ -134,29 +135,26 @@ class Mapper(CacheKeyed, Generic[T]):
                 columns = thing if isinstance(thing, (list, tuple)) else [thing]
                 properties[key] = thing = ColumnProperty(*columns)
             if isinstance(thing, ColumnProperty):
-                named.update(thing.columns)
-        # explicit names first, so that a column of the table can't take one of them
-        for key, thing in properties.items():
-            if isinstance(thing, ColumnProperty) and thing.columns[0] not in _columns(self.local_table):
-                continue
-            self.add_property(key, thing)
+                named.update((column, key) for column in thing.columns if column in columns_of_table)
+        # in the order of the table's columns, which is the order of a SELECT
         for column in self.local_table.c:
-            if column in named or column in self.key_of or not self._wanted(column):
-                continue
-            key = moved.get(column.key, self._prefix + column.key)
-            if key in self.props and not self.props[key].is_column:
-                continue
-            if key in self.column_props:
-                self.column_props[key].columns.append(column)
-                self.key_of[column] = key
-            else:
-                self.add_property(key, ColumnProperty(column))
-        # expressions after the columns that they are made of
+            if column in named:
+                key = named[column]
+                if key not in self.props or self.props[key] is not properties[key]:
+                    self.add_property(key, properties[key])
+            elif column not in self.key_of and self._wanted(column):
+                key = moved.get(column.key, self._prefix + column.key)
+                if key in self.column_props:
+                    self.column_props[key].columns.append(column)
+                    self.key_of[column] = key
+                elif key not in properties:
+                    self.add_property(key, ColumnProperty(column))
+        # expressions and synonyms after the columns that they are made of
         for key, thing in properties.items():
-            if key not in self.props:
+            if key not in self.props or self.props[key] is not thing:
                 self.add_property(key, thing)
 
-    def _wanted(self, column: Column[Any]) -> bool:
+    def _wanted(self, column: Any) -> bool:
         names = {column.key, column.name, column}
         if self._include is not None and not names & self._include:
             return False
@@ -172,14 +170,15 @@ class Mapper(CacheKeyed, Generic[T]):
                 f"{'MetaData' if key == 'metadata' else 'registry'} there. Name the attribute otherwise and keep the "
                 f"column's name with mapped_column({key!r}, ...)."
             )
-        prop.key = key
-        prop.parent = self
-        self.props[key] = prop
-        if isinstance(prop, ColumnProperty):
-            self.column_props[key] = prop
-            for column in prop.columns:
+        taken: MapperProperty = prop
+        taken.key = key
+        taken.parent = self
+        self.props[key] = taken
+        if isinstance(taken, ColumnProperty):
+            self.column_props[key] = taken
+            for column in taken.columns:
                 self.key_of[column] = key
-        return prop
+        return taken
 
     def _find_primary_key(self, given: Iterable[Any] | None) -> tuple[Column[Any], ...]:
         if given is not None:
@@ -194,16 +193,16 @@ class Mapper(CacheKeyed, Generic[T]):
         elif self.inherits is not None and not self.concrete:
             columns = list(self.inherits.primary_key)
         else:
-            columns = [c for c in self.local_table.primary_key]
+            columns = list(self.local_table.primary_key)
             if isinstance(self.local_table, Join):
                 seen: dict[str, Any] = {}
                 for column in columns:
-                    seen.setdefault(self.key_of.get(column, column.key), column)
+                    seen.setdefault(str(self.key_of.get(column, column.key)), column)
                 columns = list(seen.values())
         if not columns:
             raise ArgumentError(
-                f"{self} could not assemble any primary key: {_table_name(self.local_table)} declares none. Mark a column "
-                f"with mapped_column(primary_key=True), or name the identifying columns with "
+                f"{self} could not assemble any primary key: {_table_name(self.local_table)} declares none. Mark a "
+                f"column with mapped_column(primary_key=True), or name the identifying columns with "
                 f'__mapper_args__ = {{"primary_key": [...]}}.'
             )
         return tuple(columns)  # type: ignore[arg-type]
@@ -259,12 +258,9 @@ class Mapper(CacheKeyed, Generic[T]):
         return Collection({k: p for k, p in self.props.items() if p.is_relationship})
 
     @property
-    def columns(self) -> ReadOnlyColumnCollection[str, Column[Any]]:
+    def columns(self) -> Collection[ColumnElement[Any]]:
         """The columns under their attribute names."""
-        from sqlalchemy.sql.base import ColumnCollection
-
-        pairs: Any = [(k, p.columns[0]) for k, p in self.column_props.items()]
-        return ColumnCollection(pairs).as_readonly()
+        return Collection({key: prop.columns[0] for key, prop in self.column_props.items()})
 
     c = columns
 
@@ -374,10 +370,6 @@ class Collection(Mapping[str, T]):
 
 def _names(items: Iterable[Any]) -> frozenset[Any]:
     return frozenset(items)
-
-
-def _columns(selectable: FromClause) -> set[Any]:
-    return set(selectable.c)
 
 
 def _tables_of(selectable: FromClause) -> Iterator[Table]:

@@ -12,6 +12,7 @@ from sqlalchemy.types import ARRAY, JSON, PickleType, TypeDecorator, TypeEngine
 
 from ..kernel.core import as_column_element
 from ..kernel.symbols import NO_ARG
+from .comparator import PropComparator
 
 if TYPE_CHECKING:
     from .mapper import Mapper
@@ -20,7 +21,16 @@ if TYPE_CHECKING:
 class AttributeOptions:
     """What a dataclass wants to know of a mapped attribute; ``NO_ARG`` where nothing was said."""
 
-    __slots__ = ("compare", "dataclass_metadata", "default", "default_factory", "hash", "init", "kw_only", "repr")
+    __slots__ = (
+        "compare",
+        "dataclass_metadata",
+        "default",
+        "default_factory",
+        "hash",
+        "init",
+        "kw_only",
+        "repr",
+    )
 
     def __init__(
         self,
@@ -95,6 +105,9 @@ class ColumnProperty(MapperProperty):
 
     is_column = True
 
+    class Comparator(PropComparator):  # type: ignore[type-arg]
+        """The operators of a column attribute; derive from it for a ``comparator_factory``."""
+
     def __init__(
         self,
         *columns: Any,
@@ -126,6 +139,9 @@ class ColumnProperty(MapperProperty):
 
     @property
     def expression(self) -> ColumnElement[Any]:
+        return self.columns[0]
+
+    def __clause_element__(self) -> ColumnElement[Any]:
         return self.columns[0]
 
     @property
@@ -172,7 +188,9 @@ class SynonymProperty(MapperProperty):
         info: dict[Any, Any] | None = None,
         attribute_options: AttributeOptions | None = None,
     ) -> None:
-        super().__init__(doc=doc or getattr(descriptor, "__doc__", None), info=info, attribute_options=attribute_options)
+        super().__init__(
+            doc=doc or getattr(descriptor, "__doc__", None), info=info, attribute_options=attribute_options
+        )
         self.name = name
         self.map_column = map_column
         self.descriptor = descriptor

@@ -32,11 +32,14 @@ def check_bind(bind: Any, where: str = "bind") -> Bind:
         return bind
     sync = getattr(bind, "sync_engine", None) or getattr(bind, "sync_connection", None)
     if sync is not None:
-        raise ArgumentError(f"{where}={bind!r} is an async engine; an AsyncSession takes it, this Session takes Engines.")
+        raise ArgumentError(
+            f"{where}={bind!r} is an async engine; an AsyncSession takes it, this Session takes Engines."
+        )
     if hasattr(bind, "dialect") and hasattr(bind, "connect"):
         return bind  # type: ignore[no-any-return]  # a mock or proxy engine
     raise ArgumentError(
-        f"{where} must be an Engine or a Connection, as create_engine(...) and engine.connect() give them; got {bind!r}."
+        f"{where} must be an Engine or a Connection, as create_engine(...) and engine.connect() give them; "
+        f"got {bind!r}."
     )
 
 
@@ -107,6 +110,6 @@ def entity_mapper(statement: Any) -> Any:
 def unbound(mapper: Any, clause: Any) -> UnboundExecutionError:
     subject = f"mapper {mapper}" if mapper is not None else "this SQL expression" if clause is not None else "this call"
     return UnboundExecutionError(
-        f"This session has no engine for {subject}. Give it one: Session(bind=engine), Session.configure(bind=engine) on "
-        f"a sessionmaker(), binds={{Class: engine}}, or bind_metadata(Base.metadata, engine)."
+        f"This session has no engine for {subject}. Give it one: Session(bind=engine), Session.configure(bind=engine) "
+        f"on a sessionmaker(), binds={{Class: engine}}, or bind_metadata(Base.metadata, engine)."
     )

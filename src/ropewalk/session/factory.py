@@ -20,7 +20,7 @@ S_co = TypeVar("S_co", bound=Session, covariant=True)
 
 if TYPE_CHECKING:
 
-    class sessionmaker(Generic[S_co]):  # noqa: N801
+    class sessionmaker(Generic[S_co]):
         """A factory of sessions, configured once for the whole program.
 
         ::
@@ -58,11 +58,17 @@ else:
     from collections.abc import Iterator
     from contextlib import contextmanager
 
-    class sessionmaker(type):  # noqa: N801
+    class sessionmaker(type):
         """A factory of sessions, configured once for the whole program; see the typed form above."""
 
         def __new__(
-            mcls, bind: Any = None, bases: Any = None, namespace: Any = None, *, class_: type = Session, **kw: Any
+            mcls,
+            bind: Any = None,
+            bases: Any = None,
+            namespace: Any = None,
+            *,
+            class_: type = Session,
+            **kw: Any,
         ) -> Any:
             if bases is not None:  # a class statement that derives from such a factory
                 return super().__new__(mcls, bind, bases, namespace)
@@ -114,5 +120,3 @@ def create_session(bind: Any = None, **kwargs: Any) -> Session:
     kwargs.setdefault("autoflush", False)
     kwargs.setdefault("transactional", False)
     return Session(bind, **kwargs)
-
-

@@ -48,8 +48,9 @@ def _merge(session: Session, instance: T, load: bool, options: Sequence[Any] | N
             ident = (pk,) if mapper.single_pk is not None else pk
             target = session.get(mapper.class_, ident, options=options, identity_token=state.identity_token)
     if target is None:
-        target = mapper.class_.__new__(mapper.class_)
-        new_state: InstanceState = mapper.class_.__ropewalk_state__(target)  # type: ignore[attr-defined]
+        class_: Any = mapper.class_
+        target = class_.__new__(class_)
+        new_state: InstanceState = class_.__ropewalk_state__(target)
         if load:
             _copy_new(state, target)
             session.add(target)

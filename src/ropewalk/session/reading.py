@@ -100,9 +100,7 @@ def _execute_core(
 ) -> Result[Any]:
     """Execute a statement without entities: Core's own result."""
     if isinstance(statement, type) or not hasattr(statement, "compile"):
-        raise ArgumentError(
-            f"execute() takes a statement such as select(...), or SQL text; got {statement!r}."
-        )
+        raise ArgumentError(f"execute() takes a statement such as select(...), or SQL text; got {statement!r}.")
     if not (execution_options and execution_options.get("autoflush") is False):
         session._autoflush()
     is_dml = isinstance(statement, UpdateBase)
@@ -196,9 +194,9 @@ def get(
             if state.expired and not _revive(session, state, instance):
                 return None
             return instance
-        if pk is None or (mapper.single_pk is None and (None in pk if not mapper.allow_partial_pks else all(
-            v is None for v in pk
-        ))):
+        if pk is None or (
+            mapper.single_pk is None and (None in pk if not mapper.allow_partial_pks else all(v is None for v in pk))
+        ):
             return None
         return _read(session, mapper, pk, options, False, None, execution_options, bind_arguments)
 
@@ -220,8 +218,10 @@ def _read(
             return query.load(session.connection_for(mapper), session.identity_map, pk, populate)
     statement = _locked(query.statement, with_for_update)
     if options:
-        statement = select(mapper.class_).options(*options).where(
-            *(c == v for c, v in zip(mapper.primary_key, (pk,) if mapper.single_pk else pk, strict=True))
+        statement = (
+            select(mapper.class_)
+            .options(*options)
+            .where(*(c == v for c, v in zip(mapper.primary_key, (pk,) if mapper.single_pk else pk, strict=True)))
         )
         statement = _locked(statement, with_for_update) or statement
         found = load(session, plan_for(statement), statement, None, {"populate_existing": populate}, bind_arguments)
@@ -335,10 +335,10 @@ def refresh(session: Session, instance: Any, names: Iterable[str] | None, with_f
         unknown = [key for key in keys if key not in mapper.props]
         if unknown:
             raise InvalidRequestError(
-                f"{mapper.class_.__name__} has no attribute {unknown[0]!r} to refresh; it has {', '.join(mapper.props)}."
+                f"{mapper.class_.__name__} has no attribute {unknown[0]!r} to refresh; it has "
+                f"{', '.join(mapper.props)}."
             )
         keys = [mapper.props[k].name if mapper.props[k].is_synonym else k for k in keys]  # type: ignore[attr-defined]
         moves.expire_keys(state, keys)
     if not _fetch(session, state, instance, keys, True, with_for_update):
         raise InvalidRequestError(f"Could not refresh {state.describe()}: it has no row in the database any more.")
-

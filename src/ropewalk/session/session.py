@@ -220,7 +220,7 @@ class Session(Writing):
             if state is not None and not state.expired and not self._guard.holder:
                 found = state()
                 if type(found) is entity:
-                    return found  # type: ignore[no-any-return]
+                    return found
         return reading.get(  # type: ignore[no-any-return]
             self,
             entity,
@@ -235,7 +235,8 @@ class Session(Writing):
 
     def get_one(self, entity: type[T] | Mapper[T], ident: Any, **kw: Any) -> T:
         """Return the object with that primary key; NoResultFound where there is none."""
-        return reading.must_find(self.get(entity, ident, **kw), entity, ident)
+        found: T = reading.must_find(self.get(entity, ident, **kw), entity, ident)
+        return found
 
     def refresh(
         self, instance: object, attribute_names: Iterable[str] | None = None, with_for_update: Any = None
@@ -463,4 +464,3 @@ def close_all_sessions() -> None:
     """Close every session there is."""
     for session in list(_sessions.values()):
         session.close()
-

@@ -46,9 +46,7 @@ class SessionTransaction:
     commits, or rolls back when an exception passes.
     """
 
-    def __init__(
-        self, session: Session, parent: SessionTransaction | None, origin: SessionTransactionOrigin
-    ) -> None:
+    def __init__(self, session: Session, parent: SessionTransaction | None, origin: SessionTransactionOrigin) -> None:
         self.session = session
         self.parent = parent
         self.origin = origin
@@ -64,6 +62,10 @@ class SessionTransaction:
     @property
     def is_active(self) -> bool:
         return self.state is TransactionState.ACTIVE
+
+    @property
+    def closed(self) -> bool:
+        return self.state is TransactionState.CLOSED
 
     def check_active(self) -> None:
         """Refuse to go on after a failed flush, or when it is over."""
@@ -235,7 +237,7 @@ class SessionTransaction:
             try:
                 self.commit()
             except BaseException:
-                if self.state is not TransactionState.CLOSED:
+                if not self.closed:
                     self.rollback()
                 raise
         elif self.state is not TransactionState.CLOSED:

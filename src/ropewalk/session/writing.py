@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..exc import InvalidRequestError
 from ..state.instance import DELETED, DETACHED, PERSISTENT, InstanceState
 from ..state.mutable import changed_in_place
-from ..unitofwork.flush import Work, flush
+from ..unitofwork.flush import flush
+from ..unitofwork.work import Work
 from . import merging, moves
 from .transaction import SessionTransactionOrigin
 
@@ -304,11 +305,15 @@ class Writing:
                     state.extra.pop("was_deleted", None)
                 identity_map.put(state, instance)
         if transaction is not None and transaction.nested:
-            changed = {*transaction.dirty, *transaction.deleted, *identity_map.modified, *identity_map.watched}
+            changed = {
+                *transaction.dirty,
+                *transaction.deleted,
+                *identity_map.modified,
+                *identity_map.watched,
+            }
             moves.expire([state for state in changed if state.status == PERSISTENT])
         else:
             moves.expire(identity_map.all_states())
 
     def _after_transaction(self) -> None:
         """Called when the outermost transaction has ended."""
-

@@ -102,15 +102,12 @@ class IdentityMap(Mapping[Any, Any]):
         outlive it here; a new object takes its place, as modified, until it is flushed.
         """
         self.watched.pop(state, None)
-        changed = {
-            key: pair
-            for key, pair in (state.mutables or {}).items()
-            if not same(state, key, *pair)
-        }
+        changed = {key: pair for key, pair in (state.mutables or {}).items() if not same(state, key, *pair)}
         if not changed or self.session is None:
             return
-        instance = state.mapper.class_.__new__(state.mapper.class_)
-        revived: InstanceState = state.mapper.class_.__ropewalk_state__(instance)
+        class_: Any = state.mapper.class_
+        instance = class_.__new__(class_)
+        revived: InstanceState = class_.__ropewalk_state__(instance)
         revived.pk, revived.status, revived.extra, revived.owner = state.pk, state.status, state.extra, self
         revived.expired = True
         revived.committed = {key: twin for key, (_, twin) in changed.items()}

@@ -107,7 +107,7 @@ class InstanceState(weakref.ref):  # type: ignore[type-arg]
     @property
     def dict(self) -> dict[str, Any]:
         instance = self()
-        return {} if instance is None else instance.__dict__  # type: ignore[no-any-return]
+        return {} if instance is None else instance.__dict__
 
     @property
     def session(self) -> Any:
@@ -123,7 +123,7 @@ class InstanceState(weakref.ref):  # type: ignore[type-arg]
         """The primary key as a tuple, or None for an object without one."""
         if self.pk is None:
             return None
-        return (self.pk,) if self.mapper.single_pk is not None else self.pk  # type: ignore[no-any-return]
+        return (self.pk,) if self.mapper.single_pk is not None else self.pk
 
     @property
     def identity_key(self) -> tuple[type[Any], tuple[Any, ...], Any] | None:
@@ -230,8 +230,10 @@ class InstanceState(weakref.ref):  # type: ignore[type-arg]
             held = self.dict
             identity = tuple(held.get(key) for key in keys)
         shown = ", ".join(f"{key}={value!r}" for key, value in zip(keys, identity, strict=False))
-        return f"<{self.mapper.class_.__name__} {shown}>" if any(v is not None for v in identity) else (
-            f"<{self.mapper.class_.__name__} at {id(self()):#x}, {self.status_name}>"
+        return (
+            f"<{self.mapper.class_.__name__} {shown}>"
+            if any(v is not None for v in identity)
+            else (f"<{self.mapper.class_.__name__} at {id(self()):#x}, {self.status_name}>")
         )
 
     def __repr__(self) -> str:
@@ -259,7 +261,7 @@ def state_of(instance: Any) -> InstanceState | None:
         return instance._sa_instance_state  # type: ignore[no-any-return]
     except AttributeError:
         factory = getattr(type(instance), "__ropewalk_state__", None)
-        return None if factory is None else factory(instance)  # type: ignore[no-any-return]
+        return None if factory is None else factory(instance)
 
 
 def _object_gone(state: InstanceState) -> None:
@@ -268,9 +270,7 @@ def _object_gone(state: InstanceState) -> None:
         owner.forget(state)
 
 
-def _restore(
-    instance: Any, pk: Any, committed: Any, mutables: Any, expired: bool, extra: Any
-) -> InstanceState:
+def _restore(instance: Any, pk: Any, committed: Any, mutables: Any, expired: bool, extra: Any) -> InstanceState:
     """Rebuild the state of an unpickled object, detached from any session."""
     state: InstanceState = type(instance).__ropewalk_state__(instance)
     state.pk, state.committed, state.mutables = pk, committed, mutables
@@ -280,4 +280,4 @@ def _restore(
 
 
 def _deferred(prop: Any) -> bool:
-    return prop.is_column and (prop.deferred or prop.query_expression)
+    return bool(prop.is_column and (prop.deferred or prop.query_expression))

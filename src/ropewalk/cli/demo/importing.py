@@ -10,7 +10,7 @@ from typing import Any
 import airportsdata
 from sqlalchemy import Engine, create_engine, event
 
-from ...session import Session
+from ...session.session import Session
 from .models import Airport, Base, Country, Subdivision
 
 CHUNK = 2_000

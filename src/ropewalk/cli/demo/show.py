@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from sqlalchemy import Engine
 
-from ...session import Session
+from ...session.session import Session
 from .by_hand import count_rows, import_by_hand
 from .importing import Imported, Record, import_airports, new_database, read_records
 from .statements import StatementCounter

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from ...session import Session
+from ...session.session import Session
 from .models import Airport, Country, Subdivision
 
 HEATHROW = "EGLL"

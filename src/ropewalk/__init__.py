@@ -49,6 +49,7 @@ from .instrumentation.attributes import InstrumentedAttribute, QueryableAttribut
 from .instrumentation.manager import ClassManager
 from .instrumentation.validators import reconstructor, validates
 from .kernel.symbols import NO_VALUE, LoaderCallableStatus, PassiveFlag
+from .loading.options import defer, load_only, undefer, undefer_group
 from .mapping.comparator import PropComparator
 from .mapping.mapper import Mapper
 from .mapping.properties import (
@@ -75,6 +76,10 @@ Synonym = SynonymProperty
 __version__ = "0.1.0"
 
 __all__ = [
+    "undefer_group",
+    "undefer",
+    "load_only",
+    "defer",
     "AliasedClass",
     "AttributeState",
     "ClassManager",

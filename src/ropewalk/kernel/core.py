@@ -17,7 +17,7 @@ from sqlalchemy import Column, ColumnElement, Connection, ForeignKey, FromClause
 from sqlalchemy.engine import Dialect
 from sqlalchemy.engine.result import SimpleResultMetaData
 from sqlalchemy.sql import coercions, roles
-from sqlalchemy.sql.base import CompileState
+from sqlalchemy.sql.base import CompileState, ExecutableOption
 from sqlalchemy.sql.cache_key import HasCacheKey
 from sqlalchemy.sql.selectable import SelectState
 from sqlalchemy.types import TypeEngine
@@ -31,6 +31,7 @@ __all__ = [
     "CacheKeyed",
     "CompileState",
     "SelectState",
+    "StatementOption",
     "as_column_element",
     "bind_processor",
     "entity_column",
@@ -64,6 +65,17 @@ class CacheKeyed(HasCacheKey):
 
     def _gen_cache_key(self, anon_map: Any, bindparams: list[Any]) -> Any:
         return (self,)
+
+
+class StatementOption(ExecutableOption):
+    """An option for ``statement.options()``: equal parts mean an equal effect on the statement's text."""
+
+    def cache_key_parts(self) -> tuple[Any, ...]:
+        """Return what tells this option from another of its class."""
+        return ()
+
+    def _gen_cache_key(self, anon_map: Any, bindparams: list[Any]) -> Any:
+        return (type(self), *self.cache_key_parts())
 
 
 def entity_column(column: ColumnElement[Any], entity: Any, key: str) -> ColumnElement[Any]:

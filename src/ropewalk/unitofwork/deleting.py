@@ -1,0 +1,24 @@
+"""DELETE, by key."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from .batches import Batch, send
+from .changes import ChangeSet
+from .errors import check_matched
+from .journal import Journal
+from .roads import delete_road
+
+
+def write_deletes(change_set: ChangeSet, connection: Connection, journal: Journal) -> None:
+    """Delete the rows of a change set."""
+    plan = change_set.plan
+    shape = plan.delete_shape
+    rows = [plan.old_key(state) for state in change_set.states]
+    batch = Batch("delete", shape, shape.columns, change_set.states, change_set.objects, rows)
+    matched = 0
+    for _, _, count in send(batch, delete_road, connection, journal):
+        matched = -1 if count < 0 or matched < 0 else matched + count
+    if plan.mapper.confirm_deleted_rows:
+        check_matched("DELETE", batch, matched, connection)

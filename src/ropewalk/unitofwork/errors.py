@@ -1,0 +1,183 @@
+"""What a flush says when it cannot do its work: which object, which value, what to do.
+
+An error of the database leaves as Core's exception (IntegrityError …) and is never replaced
+by one of ours. It gets a note that names the object, where that can be found out; how is in
+blame.py.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, select, tuple_
+from sqlalchemy.exc import DBAPIError, StatementError
+
+from ..exc import FlushError, SAWarning, StaleDataError
+from ..kernel.core import bind_processor
+from .blame import blamed_rows, odd_value
+from .plan import TablePlan, Values
+
+if TYPE_CHECKING:
+    from ..state.instance import InstanceState
+    from .batches import Batch
+
+SHOWN = 3
+
+
+def explain(error: BaseException, statement: Any, batch: Batch, connection: Connection, rows: Any = None) -> None:
+    """Add to an error of the database which object it is about.
+
+    :param rows: the parameters as the driver got them.
+    """
+    place, column = odd_value(error, batch)
+    if place is not None and column is not None:
+        error.add_note(_about_value(batch, place, column))
+        return
+    places = blamed_rows(error, statement, batch, connection, rows)
+    if not places:
+        error.add_note(f"It came from {_several(batch)}; the database does not say which of them it is about.")
+    elif len(places) == 1:
+        error.add_note(f"It came from the {batch.verb} of {_one(batch, places[0])}.")
+    else:
+        named = "; ".join(_one(batch, i) for i in places[:SHOWN])
+        more = f" and {len(places) - SHOWN} more" if len(places) > SHOWN else ""
+        error.add_note(f"It came from the {batch.verb} of one of these: {named}{more}.")
+
+
+def refused_value(error: Exception, statement: Any, batch: Batch, connection: Connection) -> StatementError:
+    """Return the error for a value that its column type does not take, as Core would put it."""
+    place, column = 0, batch.columns[0]
+    processors = [bind_processor(c.type, connection.dialect) for c in batch.columns]
+    for i, row in enumerate(batch.rows):
+        for c, process, value in zip(batch.columns, processors, row, strict=True):
+            try:
+                if process is not None:
+                    process(value)
+            except Exception:
+                place, column = i, c
+                break
+        else:
+            continue
+        break
+    cls = type(error)
+    refused = StatementError(
+        f"({cls.__module__}.{cls.__qualname__}) {error}", statement.single, batch.rows[place], error
+    )
+    refused.add_note(_about_value(batch, place, column))
+    return refused
+
+
+def no_key(plan: TablePlan, state: InstanceState, key: str, asked: bool = False) -> FlushError:
+    """Return the error for an object that would have no primary key.
+
+    :param asked: the database was asked for one and gave none.
+    """
+    column = plan.column_of[key]
+    if asked:
+        return FlushError(
+            f"{plan.table.name}.{column.name} was left to the database, which made no key for {state.describe()}. "
+            f"Give the object a key, or create the table so that this column counts up (on SQLite its type must "
+            f"then be INTEGER)."
+        )
+    return FlushError(
+        f"{state.describe()} cannot be inserted: its primary key attribute {key!r} is None, and nothing makes a value "
+        f"for {plan.table.name}.{column.name}. Set it before the flush, or give the column a default, such as "
+        f"default=uuid.uuid4, a Sequence or Identity(), or autoincrement=True for an integer."
+    )
+
+
+def check_matched(verb: str, batch: Batch, matched: int, connection: Connection) -> None:
+    """Compare how many rows an UPDATE or DELETE found with how many objects it was for.
+
+    A missing row is an error for an UPDATE. For a DELETE it is a warning: what was wanted is so.
+    """
+    expected = len(batch.rows)
+    dialect = connection.dialect
+    if matched == expected or matched < 0 or not dialect.supports_sane_rowcount:
+        return
+    if expected > 1 and not dialect.supports_sane_multi_rowcount:
+        return
+    plan = batch.plan
+    counts = (
+        f"{verb} on table {plan.table.name!r} was for {expected} {plan.mapper.class_.__name__} "
+        f"object{'s' if expected > 1 else ''}, but {matched} row{'s were' if matched != 1 else ' was'} matched"
+    )
+    missing = _missing(batch, connection) if verb == "UPDATE" and matched < expected else []
+    who = f": no row for {', '.join(missing[:SHOWN])}{', …' if len(missing) > SHOWN else ''}" if missing else ""
+    if verb == "UPDATE":
+        raise StaleDataError(
+            f"{counts}{who}. Another transaction has deleted rows or changed their keys, or a trigger or rule "
+            f"keeps them from being seen: roll back, and load the objects anew.",
+            plan.mapper,
+            expected,
+            matched,
+        )
+    warnings.warn(
+        f"{counts}. The rows may have been deleted by another transaction or by ON DELETE CASCADE; if that is as it "
+        f"should be, map the class with confirm_deleted_rows=False.",
+        SAWarning,
+        stacklevel=2,
+    )
+
+
+def _missing(batch: Batch, connection: Connection) -> list[str]:
+    """Return the objects that have no row any more; none if that cannot be found out."""
+    if len(batch.states) == 1:
+        return [batch.states[0].describe()]
+    pk = batch.plan.pk_columns
+    keys = [row[-len(pk) :] for row in batch.rows]
+    missing = []
+    try:
+        for start in range(0, len(keys), 500):
+            part = keys[start : start + 500]
+            among = pk[0].in_([key for (key,) in part]) if len(pk) == 1 else tuple_(*pk).in_(part)
+            found = {tuple(row) for row in connection.execute(select(*pk).where(among))}
+            missing += [
+                state.describe()
+                for state, key in zip(batch.states[start : start + 500], part, strict=True)
+                if key not in found
+            ]
+    except (DBAPIError, TypeError):
+        return []
+    return missing
+
+
+# -- words -----------------------------------------------------------------------------
+
+
+def _about_value(batch: Batch, place: int, column: Any) -> str:
+    value = batch.rows[place][batch.columns.index(column)]
+    attribute = f"{batch.plan.mapper.class_.__name__}.{batch.plan.columns[column]}"
+    return (
+        f"It is about {attribute} of {batch.states[place].describe()}: column type {column.type!r} was given "
+        f"{_shortened(value)}, of type {type(value).__qualname__}."
+    )
+
+
+def _one(batch: Batch, place: int) -> str:
+    """Name an object by its key, if it has one, and the values that were to be written."""
+    state: Any = batch.states[place]
+    written: Values = dict(zip(batch.shape.keys, batch.rows[place], strict=False))
+    if batch.verb == "delete":
+        return str(state.describe())
+    values = ", ".join(f"{key}={_shortened(value)}" for key, value in written.items())
+    return f"{state.describe()} with {values}" if values else str(state.describe())
+
+
+def _several(batch: Batch) -> str:
+    name = batch.plan.mapper.class_.__name__
+    if len(batch.states) == 1:
+        return f"the {batch.verb} of {_one(batch, 0)}"
+    return (
+        f"the {batch.verb} of {len(batch.states)} {name} objects, "
+        f"from {_one(batch, 0)} to {_one(batch, len(batch.states) - 1)}"
+    )
+
+
+def _shortened(value: Any) -> str:
+    try:
+        shown = repr(value)
+    except Exception:
+        shown = f"<{type(value).__qualname__}>"
+    return shown if len(shown) <= 60 else f"{shown[:57]}..."

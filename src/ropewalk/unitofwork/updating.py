@@ -1,0 +1,154 @@
+"""UPDATE: the columns that changed, of the rows that did."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection
+
+from .batches import Batch, send
+from .changes import ChangeSet, changed_keys
+from .defaults import onupdate_values
+from .errors import check_matched, explain
+from .journal import Journal
+from .plan import Row, UpdateShape, Values, plan_of
+from .roads import update_road
+from .through_core import CoreUpdate, update_expressions
+from .values import is_expression, rows_with_expressions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..state.instance import InstanceState
+
+    Group = tuple[list[InstanceState], list[Values]]
+
+
+def write_updates(
+    change_set: ChangeSet,
+    connect: Callable[[], Connection],
+    journal: Journal,
+    switched: Mapping[InstanceState, InstanceState],
+) -> None:
+    """Update the rows of a change set that differ from what the database has.
+
+    :param connect: gives the connection; it is not called if nothing differs.
+    :param switched: new objects → the deleted one whose row each takes over.
+    """
+    for shape, states, objects in _by_shape(change_set, switched):
+        connection = connect()
+        old_key = shape.plan.old_key
+        keys = [old_key(switched.get(state, state) if switched else state) for state in states]
+        rows = shape.read(objects)
+        if shape.onupdates:
+            rows = [
+                (*row, *onupdate_values(shape.onupdates, shape.plan, connection, values))
+                for row, values in zip(rows, objects, strict=True)
+            ]
+        rows = [(*row, *key) for row, key in zip(rows, keys, strict=True)]
+        batch = Batch("update", shape, (*shape.columns, *shape.plan.pk_columns), states, objects, rows)
+        computed = rows_with_expressions(rows)
+        for i in computed:
+            _update_expressions(batch.part(i, i + 1), connection, journal)
+        if computed:
+            batch = batch.without(computed)
+        if batch.rows:
+            _update(shape, batch, connection, journal)
+
+
+def _by_shape(
+    change_set: ChangeSet, switched: Mapping[InstanceState, InstanceState]
+) -> list[tuple[UpdateShape, list[InstanceState], list[Values]]]:
+    """Divide rows by which of their columns changed; those where none did are left out."""
+    plan = change_set.plan
+    mapper_plan = plan_of(plan.mapper)
+    own = plan.column_of
+    groups: dict[tuple[str, ...], Group] = {}
+    for state, values in zip(change_set.states, change_set.objects, strict=True):
+        keys = changed_keys(mapper_plan, state, values, switched.get(state) if switched else None)
+        if len(keys) > 1:
+            keys.sort()
+        shape = tuple([key for key in keys if key in own])
+        if shape:
+            group = groups.get(shape)
+            if group is None:
+                group = groups[shape] = ([], [])
+            group[0].append(state)
+            group[1].append(values)
+    return [(plan.update_shape(keys), *_by_key(states, objects)) for keys, (states, objects) in groups.items()]
+
+
+def _by_key(states: list[InstanceState], objects: list[Values]) -> Group:
+    """Sort rows by their keys: two transactions that lock rows in the same order cannot wait for each other."""
+    keys = [state.pk for state in states]
+    try:
+        if keys == sorted(keys):
+            return states, objects
+        order = sorted(range(len(keys)), key=keys.__getitem__)
+    except TypeError:  # keys without an order
+        return states, objects
+    return [states[i] for i in order], [objects[i] for i in order]
+
+
+def _update(shape: UpdateShape, batch: Batch, connection: Connection, journal: Journal) -> None:
+    plan = shape.plan
+    refreshed = shape.refreshed
+    if refreshed and plan.mapper.eager_defaults is True and connection.dialect.update_returning:
+        _update_returning(shape, batch, connection, journal)
+        refreshed = ()
+    else:
+        matched = 0
+        for _, _, count in send(batch, update_road, connection, journal):
+            matched = -1 if count < 0 or matched < 0 else matched + count
+        check_matched("UPDATE", batch, matched, connection)
+    _note(shape, batch, journal, refreshed)
+
+
+def _update_returning(shape: UpdateShape, batch: Batch, connection: Connection, journal: Journal) -> None:
+    """Update row by row, and fetch what the database makes of other columns at it."""
+    columns = [shape.plan.column_of[key] for key in shape.refreshed]
+    statement = CoreUpdate(shape)
+    for i, row in enumerate(batch.rows):
+        single = batch.part(i, i + 1)
+        journal.statements += 1
+        try:
+            matched, found = statement.run_returning(connection, row, columns)
+        except Exception as error:
+            explain(error, None, single, connection)
+            raise
+        check_matched("UPDATE", single, matched, connection)
+        for key, value in zip(shape.refreshed, found or (), strict=False):
+            journal.fetched(key, single.objects, [value])
+
+
+def _update_expressions(batch: Batch, connection: Connection, journal: Journal) -> None:
+    """Update one row that gets SQL among its values, by a statement of its own."""
+    shape: Any = batch.shape
+    row: Row = batch.rows[0]
+    plan = shape.plan
+    columns = dict(zip(shape.columns, row, strict=False))
+    computed = [column for column, value in columns.items() if is_expression(value)]
+    keys = [column for column in computed if column in plan.pk_columns]
+    journal.statements += 1
+    try:
+        matched, found = update_expressions(connection, plan, columns, row[len(shape.columns) :], keys)
+    except Exception as error:
+        explain(error, None, batch, connection)
+        raise
+    check_matched("UPDATE", batch, matched, connection)
+    for column, value in zip(keys, found, strict=False):
+        journal.fill(plan.columns[column], batch.objects, [value], replaces=True)
+    outdated = [plan.columns[column] for column in computed if column not in keys]
+    _note(shape, batch, journal, (*outdated, *shape.refreshed))
+
+
+def _note(shape: UpdateShape, batch: Batch, journal: Journal, outdated: tuple[str, ...]) -> None:
+    """Note what is to be taken over once the flush has succeeded."""
+    journal.updated.update(dict.fromkeys(batch.states))
+    first = len(shape.keys)
+    for place, (_, key) in enumerate(shape.onupdates, first):
+        journal.fetched(key, batch.objects, [row[place] for row in batch.rows])
+    journal.outdated(batch.states, batch.objects, outdated)
+    if not set(shape.plan.mapper.pk_keys).isdisjoint(shape.keys):
+        journal.rekeyed.extend(batch.states)

@@ -6,7 +6,7 @@ import weakref
 
 import pytest
 from databases import count_statements
-from sqlalchemy import String
+from sqlalchemy import JSON, String
 from sqlalchemy import select as core_select
 
 from ropewalk import (
@@ -32,6 +32,7 @@ class Star(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(50))
     size: Mapped[int | None]
+    tags: Mapped[list | None] = mapped_column(JSON)
 
 
 class Seat(Base):
@@ -174,6 +175,15 @@ def test_changed_object_is_the_one_that_later_queries_give(session):
     with session.no_autoflush:
         assert session.get(Star, 1).size == 5
         assert session.scalars(select(Star).where(Star.id == 1)).one().size == 5
+
+
+def test_object_changed_in_place_survives_and_is_flushed(session):
+    session.get(Star, 1).tags = ["blue"]
+    session.commit()
+    session.get(Star, 1).tags.append("bright")
+    gc.collect()
+    session.commit()
+    assert session.get(Star, 1).tags == ["blue", "bright"]
 
 
 def test_pending_object_survives(session, database):

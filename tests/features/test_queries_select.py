@@ -6,7 +6,6 @@ from sqlalchemy import String, bindparam, func, text
 from sqlalchemy.exc import MultipleResultsFound, NoResultFound
 
 from ropewalk import (
-    Bundle,
     DeclarativeBase,
     Mapped,
     Session,
@@ -146,11 +145,6 @@ def test_from_statement_gives_objects_from_plain_sql(session):
     assert inspect(found[0]).persistent
 
 
-def test_bundle_groups_columns(session):
-    row = session.execute(select(Bundle("both", Fruit.name, Fruit.price)).where(Fruit.id == 1)).one()
-    assert (row.both.name, row.both.price) == ("apple", 3)
-
-
 # Clauses
 
 
@@ -206,9 +200,7 @@ def test_distinct(session):
 
 
 def test_exists_and_subqueries(session):
-    statement = select(Shop.town).where(
-        select(Fruit.id).where(Fruit.shop_id == Shop.id, Fruit.price > 5).exists()
-    )
+    statement = select(Shop.town).where(select(Fruit.id).where(Fruit.shop_id == Shop.id, Fruit.price > 5).exists())
     assert session.scalars(statement).all() == ["Leiden"]
     dearest = select(func.max(Fruit.price)).scalar_subquery()
     assert session.scalars(select(Fruit).where(Fruit.price == dearest)).one().name == "cherry"

@@ -631,6 +631,31 @@ def test_second_thread_inside_a_busy_session(database, use):
     assert names == ["ann", "bob", "cas"]
 
 
+def test_own_thread_may_come_back_into_a_busy_session(database):
+    seen = []
+    with Session(database) as session:
+        member = Member(id=7, name="cas")
+        session.add(member)
+
+        def look(connection, cursor, statement, parameters, context, many):
+            if statement.startswith("INSERT"):
+                seen.append((member in session, member.name))
+
+        event.listen(database, "before_cursor_execute", look)
+        session.flush()
+        event.remove(database, "before_cursor_execute", look)
+    assert seen == [(True, "cas")]
+
+
+def test_own_thread_may_use_a_session_that_is_streaming(database):
+    with Session(database) as session:
+        for member in session.scalars(select(Member).order_by(Member.id).execution_options(yield_per=1)):
+            assert session.get(Member, member.id) is member
+            session.add(Member(name=f"child of {member.name}"))
+        session.commit()
+        assert session.scalar(select(func.count(Member.id))) == 4
+
+
 def test_idle_session_may_be_handed_to_another_thread(database):
     session = Session(database)
     session.add(Member(id=7, name="cas"))

@@ -18,6 +18,9 @@ from ropewalk import (
 )
 from ropewalk.exc import UnmappedClassError
 
+# Each test maps a class of this name; mapper() puts them all into one registry, which says so.
+pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")
+
 
 @pytest.fixture
 def users():

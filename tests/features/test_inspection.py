@@ -187,7 +187,8 @@ def test_state_knows_the_identity(session):
 
 
 def test_state_of_a_new_object_has_no_identity():
-    state = inspect(Tree(id=3))
+    tree = Tree(id=3)
+    state = inspect(tree)
     assert state.identity is None
     assert not state.has_identity
     assert state.key is None
@@ -212,7 +213,8 @@ def test_unmapped_object():
 
 
 def test_state_of_a_new_object_shows_what_is_unloaded():
-    state = inspect(Tree(kind="oak"))
+    tree = Tree(kind="oak")
+    state = inspect(tree)
     assert "height" in state.unloaded
     assert "kind" not in state.unloaded
 

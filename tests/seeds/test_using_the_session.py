@@ -375,9 +375,7 @@ def test_autoflush_of_a_transactional_session_shows_pending_objects_to_a_query(d
 
 def test_classes_mapped_with_mapper_work_like_others(sqlite_engine):
     metadata = MetaData()
-    keywords = Table(
-        "keywords", metadata, Column("id", Integer, primary_key=True), Column("word", String(20))
-    )
+    keywords = Table("keywords", metadata, Column("id", Integer, primary_key=True), Column("word", String(20)))
 
     class Keyword:
         pass
@@ -426,7 +424,8 @@ def test_flush_makes_a_pending_object_persistent(database):
 
 def test_a_queried_object_is_persistent(database):
     with sessionmaker(bind=database)() as sess:
-        assert inspect(sess.query(User).filter_by(name="jack").one()).persistent
+        jack = sess.query(User).filter_by(name="jack").one()
+        assert inspect(jack).persistent
 
 
 def test_a_persistent_object_can_move_to_another_session(database):

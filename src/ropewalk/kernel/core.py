@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
-from sqlalchemy import Column, ColumnElement, Connection, ForeignKey, FromClause
+from sqlalchemy import Column, ColumnElement, Connection, ForeignKey, FromClause, Integer
 from sqlalchemy.engine import Dialect
 from sqlalchemy.engine.result import SimpleResultMetaData
 from sqlalchemy.sql import coercions, roles
@@ -33,6 +33,12 @@ __all__ = [
     "SelectState",
     "StatementOption",
     "as_column_element",
+    "as_criterion",
+    "as_from",
+    "as_grouping",
+    "as_ordering",
+    "as_row_count",
+    "as_statement",
     "bind_processor",
     "entity_column",
     "entity_of",
@@ -70,12 +76,43 @@ class CacheKeyed(HasCacheKey):
 class StatementOption(ExecutableOption):
     """An option for ``statement.options()``: equal parts mean an equal effect on the statement's text."""
 
+
     def cache_key_parts(self) -> tuple[Any, ...]:
         """Return what tells this option from another of its class."""
         return ()
 
     def _gen_cache_key(self, anon_map: Any, bindparams: list[Any]) -> Any:
         return (type(self), *self.cache_key_parts())
+
+
+def as_criterion(thing: Any) -> ColumnElement[Any]:
+    """Return ``thing`` as what may stand in WHERE or HAVING, or raise Core's ArgumentError."""
+    return cast("ColumnElement[Any]", coercions.expect(roles.WhereHavingRole, thing))
+
+
+def as_ordering(thing: Any) -> Any:
+    """Return ``thing`` as what may stand in ORDER BY, or raise Core's ArgumentError."""
+    return coercions.expect(roles.OrderByRole, thing)
+
+
+def as_grouping(thing: Any) -> Any:
+    """Return ``thing`` as what may stand in GROUP BY, or raise Core's ArgumentError."""
+    return coercions.expect(roles.GroupByRole, thing)
+
+
+def as_from(thing: Any) -> Any:
+    """Return ``thing`` as what may stand in FROM, or raise Core's ArgumentError."""
+    return coercions.expect(roles.FromClauseRole, thing)
+
+
+def as_row_count(thing: Any) -> Any:
+    """Return ``thing`` as what may stand in LIMIT or OFFSET, or raise Core's ArgumentError."""
+    return coercions.expect(roles.LimitOffsetRole, thing, name=None, type_=Integer())
+
+
+def as_statement(thing: Any) -> Any:
+    """Return ``thing`` as a complete statement that gives rows, or raise Core's ArgumentError."""
+    return coercions.expect(roles.SelectStatementRole, thing)
 
 
 def entity_column(column: ColumnElement[Any], entity: Any, key: str) -> ColumnElement[Any]:

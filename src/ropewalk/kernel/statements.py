@@ -53,6 +53,16 @@ class Prepared:
             sources.append((escaped.get(name, name), param.key, places.get(param.key, -1), param, processors.get(name)))
         return tuple(sources)
 
+    @property
+    def arity(self) -> int:
+        """How many parameters the text has."""
+        return len(self._sources)
+
+    @property
+    def binds(self) -> list[Any]:
+        """Core's BindParameter for each parameter, in the order of the text."""
+        return [source[3] for source in self._sources]
+
     def parameters(self, bindparams: Sequence[Any], given: Mapping[str, Any] | None) -> Any:
         """Return the driver's parameters, from ``given`` or else from the statement's own."""
         values = []

@@ -50,16 +50,27 @@ def execute(
     with session._guard("execute()"):
         if not has_entities(statement):
             return _execute_core(session, statement, params, execution_options, bind_arguments)
-        options = {**statement.get_execution_options(), **(execution_options or {})}
-        if isinstance(statement, FromStatement):
-            data = load(session, statement, statement, params, options, bind_arguments, statement.single)
-            return result_of(statement.metadata, data, statement.single)
-        bound = plan_for(statement)
-        plan = bound.plan
-        if options.get("yield_per"):
-            return _stream(session, bound, params, options, bind_arguments)
-        data = load(session, bound, statement, params, options, bind_arguments, plan.single)
-        return result_of(plan.metadata, data, plan.single)
+        return execute_planned(session, statement, params, execution_options, bind_arguments)
+
+
+def execute_planned(
+    session: Session,
+    statement: Any,
+    params: Any,
+    execution_options: Mapping[str, Any] | None,
+    bind_arguments: Mapping[str, Any] | None,
+) -> Result[Any]:
+    """Execute a SELECT, or a FromStatement, by a plan of ours; to be called inside the guard."""
+    options = {**statement.get_execution_options(), **(execution_options or {})}
+    if isinstance(statement, FromStatement):
+        data = load(session, statement, statement, params, options, bind_arguments, statement.single)
+        return result_of(statement.metadata, data, statement.single)
+    bound = plan_for(statement)
+    plan = bound.plan
+    if options.get("yield_per"):
+        return _stream(session, bound, params, options, bind_arguments)
+    data = load(session, bound, statement, params, options, bind_arguments, plan.single)
+    return result_of(plan.metadata, data, plan.single)
 
 
 def load(

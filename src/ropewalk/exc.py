@@ -37,6 +37,7 @@ from sqlalchemy.exc import (
     IntegrityError,
     InvalidRequestError,
     MultipleResultsFound,
+    NoInspectionAvailable,
     NoResultFound,
     PendingRollbackError,
     SAWarning,
@@ -57,6 +58,7 @@ __all__ = [
     "LoaderStrategyException",
     "MappedAnnotationError",
     "MultipleResultsFound",
+    "NoInspectionAvailable",
     "NoResultFound",
     "ObjectDeletedError",
     "ObjectDereferencedError",
@@ -135,8 +137,6 @@ class DetachedInstanceError(SQLAlchemyError):
         self.instance = instance
         self.attribute = attribute
         super().__init__(message)
-
-    code = "bhk3"
 
 
 class ObjectDeletedError(InvalidRequestError):

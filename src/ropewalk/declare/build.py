@@ -105,7 +105,7 @@ class _Declaration:
     def _complete(self, key: str, value: Any) -> None:
         if key in RESERVED:
             raise InvalidRequestError(
-                f"{self.class_.__name__}.{key} cannot be mapped: declarative classes keep their "
+                f"{self.class_.__name__}.{key} cannot be mapped, the name is reserved: declarative classes keep their "
                 f"{'MetaData' if key == 'metadata' else 'registry'} under this name. Name the attribute "
                 f"otherwise, and keep the column's name with `{key}_ = mapped_column({key!r}, ...)`."
             )

@@ -38,6 +38,10 @@ class ClassManager:
             f"{self.class_.__name__}State", (InstanceState,), {"__slots__": (), "mapper": mapper}
         )
 
+    def attach(self, prop: MapperProperty) -> None:
+        """Put the attribute of a property that came after the mapping on the class."""
+        add_attribute(self.mapper, prop)
+
     def put(self, name: str, value: Any) -> None:
         if name not in self.added:
             self.added.add(name)
@@ -50,7 +54,7 @@ def instrument_class(mapper: Mapper[Any]) -> ClassManager:
     """Make ``mapper.class_`` a mapped class."""
     manager = ClassManager(mapper)
     class_: Any = mapper.class_
-    mapper.class_manager = manager  # type: ignore[attr-defined]
+    mapper.class_manager = manager
     mapper.validators, mapper.reconstructor = find_hooks(class_)
     own = class_.__dict__
     manager.put("__mapper__", mapper)
@@ -77,7 +81,7 @@ def instrument_class(mapper: Mapper[Any]) -> ClassManager:
 
 def uninstrument_class(mapper: Mapper[Any]) -> None:
     """Take off what :func:`instrument_class` put on."""
-    manager: ClassManager = mapper.class_manager  # type: ignore[attr-defined]
+    manager: ClassManager = mapper.class_manager
     for name in manager.added:
         if name in manager.replaced:
             type.__setattr__(manager.class_, name, manager.replaced[name])
@@ -88,7 +92,7 @@ def uninstrument_class(mapper: Mapper[Any]) -> None:
 
 def add_attribute(mapper: Mapper[Any], prop: MapperProperty) -> None:
     """Put the attribute of one property on the class."""
-    manager: ClassManager = mapper.class_manager  # type: ignore[attr-defined]
+    manager: ClassManager = mapper.class_manager
     key = prop.key
     if prop.is_synonym:
         existing = _plain_descriptor(mapper.class_, key)

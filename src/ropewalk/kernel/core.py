@@ -76,6 +76,7 @@ class CacheKeyed(HasCacheKey):
 class StatementOption(ExecutableOption):
     """An option for ``statement.options()``: equal parts mean an equal effect on the statement's text."""
 
+    _is_has_cache_key = True  # else Core leaves it out of the statement's cache key
 
     def cache_key_parts(self) -> tuple[Any, ...]:
         """Return what tells this option from another of its class."""
@@ -307,6 +308,16 @@ def result_name(column: Any) -> str:
 def options_of(statement: Any) -> tuple[Any, ...]:
     """Return the options that ``statement.options()`` was given."""
     return tuple(getattr(statement, "_with_options", ()))
+
+
+def raw_rows(result: Any, size: int | None = None) -> Any:
+    """Fetch rows from a Core result as the driver gives them: all, or at most ``size``.
+
+    The result's own strategy has to do it, since a streaming one reads ahead.
+    """
+    if size is None:
+        return result.cursor_strategy.fetchall(result, result.cursor)
+    return result.cursor_strategy.fetchmany(result, result.cursor, size)
 
 
 # -- results ---------------------------------------------------------------------

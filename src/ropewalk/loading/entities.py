@@ -17,11 +17,13 @@ class EntityColumns:
     :ivar keys: attribute names, in the order of their columns in a row.
     :ivar props: the properties, likewise.
     :ivar expressions: the columns, likewise.
+    :ivar forbidden: attributes that must not be loaded on demand either.
     """
 
-    __slots__ = ("entity", "expressions", "keys", "mapper", "name", "props")
+    __slots__ = ("entity", "expressions", "forbidden", "keys", "mapper", "name", "props")
 
-    def __init__(self, entity: Any, props: Iterable[ColumnProperty]) -> None:
+    def __init__(self, entity: Any, props: Iterable[ColumnProperty], forbidden: frozenset[str] = frozenset()) -> None:
+        self.forbidden = forbidden
         self.entity = entity
         self.mapper: Mapper[Any] = entity.mapper
         self.props = tuple(props)
@@ -66,6 +68,16 @@ def entity_in(column: Any) -> Any:
         return None
     annotations = getattr(column, "_annotations", None)
     return annotations.get("parententity") if annotations else None
+
+
+def forbidden_keys(mapper: Mapper[Any], options: Iterable[Any]) -> frozenset[str]:
+    """Return the attributes that options with ``raiseload=True`` leave out."""
+    found: set[str] = set()
+    for option in options:
+        if getattr(option, "raiseload", False):
+            every = set(mapper.column_props)
+            found |= every - option.choose_columns(mapper, every) - set(mapper.pk_keys)
+    return frozenset(found)
 
 
 def expand(statement: Any, options: Iterable[Any] = ()) -> Any:

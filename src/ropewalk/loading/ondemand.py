@@ -64,7 +64,11 @@ class ByKey:
         prepared = self._prepared.get(dialect)
         if prepared is None:
             prepared = self._prepared[dialect] = Prepared(self.statement, dialect)
-        cursor = run_text(connection, prepared.text, prepared.processed(values))
+        if prepared.arity == len(values):
+            parameters = prepared.processed(values)
+        else:  # a column property has literal values of its own
+            parameters = prepared.parameters((), {f"pk_{i}": value for i, value in enumerate(values)})
+        cursor = run_text(connection, prepared.text, parameters)
         rows = cursor.fetchall()
         description = cursor.description
         cursor.close()
@@ -142,7 +146,7 @@ def identity_of(mapper: Mapper[Any], ident: Any) -> Any:
     if len(values) != len(keys):
         raise InvalidRequestError(
             f"Incorrect number of values for the primary key of {mapper.class_.__name__}: it consists of "
-            f"{', '.join(keys)}, so get() needs {len(keys)} "
+            f"{', '.join(map(str, mapper.primary_key))}, so get() needs {len(keys)} "
             f"{'value' if len(keys) == 1 else 'values as a tuple'}; got {len(values)}: {ident!r}."
         )
     return values[0] if len(keys) == 1 else values

@@ -17,7 +17,7 @@ from ..exc import ArgumentError
 from ..kernel.core import cache_key, options_of, raw_columns, result_name, with_raw_columns
 from ..kernel.statements import Prepared
 from ..state.instance import InstanceState
-from .entities import EntityColumns, chosen_props, entity_in
+from .entities import EntityColumns, chosen_props, entity_in, forbidden_keys
 from .from_statement import FromStatement
 from .results import metadata_of
 from .rows import Loader, compile_loader
@@ -48,7 +48,9 @@ class Plan:
                 self.types.append(getattr(column, "type", None))
                 columns.append(column)
             else:
-                slot = EntityColumns(entity, chosen_props(entity.mapper, options))
+                slot = EntityColumns(
+                    entity, chosen_props(entity.mapper, options), forbidden_keys(entity.mapper, options)
+                )
                 self.slots.append(slot)
                 self.names.append(slot.name)
                 self.types.extend(e.type for e in slot.expressions)
@@ -100,10 +102,11 @@ class Bound:
         prepared = self.plan.prepared(dialect)
         own = None
         if not (prepared.quick and not options):
-            own = self._own_statement()
+            own = self.own_statement()
         return prepared.execute(connection, self.bindparams, given, options, own), prepared
 
-    def _own_statement(self) -> Any:
+    def own_statement(self) -> Any:
+        """Return the Core statement with this call's own literal values."""
         if self.statement is None:
             return self.plan.statement
         return with_raw_columns(self.statement, raw_columns(self.plan.statement))

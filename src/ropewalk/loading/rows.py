@@ -109,7 +109,7 @@ class _Source:
     def entity(self, n: int, slot: EntityColumns, names: list[str], processors: list[Any], populate: bool) -> None:
         mapper = slot.mapper
         class_: Any = mapper.class_
-        manager = mapper.class_manager  # type: ignore[attr-defined]
+        manager = mapper.class_manager
         slot_descriptor = next(
             (vars(b)["_sa_instance_state"] for b in class_.__mro__ if "_sa_instance_state" in vars(b)), None
         )
@@ -164,6 +164,9 @@ class _Source:
         if mapper.reconstructor is not None:
             self.globals[f"reconstruct{n}"] = mapper.reconstructor
             new(f"        reconstruct{n}(e{n})")
+        if slot.forbidden:
+            self.globals[f"forbidden{n}"] = slot.forbidden
+            new(f"        s{n}.set_extra('forbidden', forbidden{n})")
         self.globals[f"keys{n}"] = slot.keys
         row = "(" + ", ".join(values) + ",)"
         if populate:

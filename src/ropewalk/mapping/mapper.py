@@ -104,6 +104,8 @@ class Mapper(CacheKeyed, Generic[T]):
         self.extension = extension
         self.validators: dict[str, tuple[Any, dict[str, Any]]] = {}
         self.reconstructor: Any = None
+        self.class_manager: Any = None  # set when the class is instrumented
+        self.configured = True
 
         self.props: dict[str, MapperProperty] = {}
         self.column_props: dict[str, ColumnProperty] = {}
@@ -178,6 +180,8 @@ class Mapper(CacheKeyed, Generic[T]):
             self.column_props[key] = taken
             for column in taken.columns:
                 self.key_of[column] = key
+        if self.class_manager is not None:  # mapped already: the class gains the attribute now
+            self.class_manager.attach(taken)
         return taken
 
     def _find_primary_key(self, given: Iterable[Any] | None) -> tuple[Column[Any], ...]:

@@ -105,7 +105,7 @@ class ColumnProperty(MapperProperty):
 
     is_column = True
 
-    class Comparator(PropComparator):  # type: ignore[type-arg]
+    class Comparator(PropComparator):
         """The operators of a column attribute; derive from it for a ``comparator_factory``."""
 
     def __init__(

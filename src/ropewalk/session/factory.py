@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         def object_session(self, instance: object) -> Session | None: ...
 
 else:
+    import functools
     from collections.abc import Iterator
     from contextlib import contextmanager
 
@@ -93,8 +94,8 @@ else:
             return super().__call__(**arguments)
 
         @contextmanager
-        def _begin(cls) -> Iterator[Any]:
-            with cls() as session, type(session).begin(session):
+        def _begin_session(cls) -> Iterator[Any]:
+            with cls() as session, session.begin():
                 yield session
 
         def configure(cls, **new_kw: Any) -> None:
@@ -103,7 +104,7 @@ else:
         def __getattribute__(cls, name: str) -> Any:
             # On the class, begin() makes a session; on a session it begins a transaction.
             if name == "begin":
-                return type.__getattribute__(cls, "_begin")
+                return functools.partial(type.__getattribute__(sessionmaker, "_begin_session"), cls)
             return super().__getattribute__(name)
 
         def __repr__(cls) -> str:

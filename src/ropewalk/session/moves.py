@@ -259,10 +259,6 @@ def make_transient_to_detached(instance: object) -> None:
     if state.extra:
         state.extra.pop("was_deleted", None)
     state.committed = None
-    state.expired = True
-    for key in mapper.column_props:
-        if key not in mapper.pk_keys and key not in held:
-            held.pop(key, None)
 
 
 def object_session(instance: object) -> Session | None:

@@ -9,7 +9,7 @@ from sqlalchemy import Result, select
 from sqlalchemy.sql.dml import UpdateBase
 
 from ..exc import ArgumentError, InvalidRequestError, NoResultFound, UnmappedClassError
-from ..kernel.core import statement_entity
+from ..kernel.core import raw_rows, statement_entity
 from ..loading import ondemand
 from ..loading.entities import default_props
 from ..loading.from_statement import FromStatement
@@ -146,28 +146,29 @@ def _stream(
     core_options["stream_results"] = True
     owner = session.identity_map
     populate = bool(options.get("populate_existing"))
-    single = source.plan.single
+    plan = source.plan
     unit = session._unit()
     unit.__enter__()
     connection = session.for_statement(source.statement, bind_arguments)
-    cursor, prepared = source.open(connection, params, core_options)
+    prepared = plan.prepared(connection.dialect)
+    opened = connection.execute(source.own_statement(), params, execution_options=core_options)
 
     def chunks(asked: int | None) -> Iterator[list[Any]]:
         loader = None
         try:
-            while rows := cursor.fetchmany(asked or size):
+            while rows := raw_rows(opened, asked or size):
                 # a server-side cursor describes its columns with the first rows
-                loader = loader or source.plan.loader(prepared, connection.dialect, cursor, single, populate)
+                loader = loader or plan.loader(prepared, connection.dialect, opened.cursor, plan.single, populate)
                 peers: list[InstanceState] = []
                 loaded = loader(rows, owner, peers)
                 if owner.held is not None:
                     hold(owner, peers)
                 yield loaded
         finally:
-            cursor.close()
+            opened.close()
             unit.__exit__(None, None, None)
 
-    result = streamed(source.plan.metadata, chunks, single)
+    result = streamed(plan.metadata, chunks, plan.single)
     return result.yield_per(size)
 
 
@@ -290,10 +291,11 @@ def load_attribute(session: Session, state: InstanceState, instance: Any, key: s
     """Load an attribute, and what is due with it, from the object's row."""
     mapper = state.mapper
     prop = mapper.column_props[key]
-    if prop.deferred_raiseload and not state.expired:
+    forbidden = state.extra is not None and key in state.extra.get("forbidden", ())
+    if (prop.deferred_raiseload or forbidden) and not state.expired:
         raise InvalidRequestError(
-            f"{mapper.class_.__name__}.{key} is mapped with raiseload: it cannot be loaded on demand. Ask for it in "
-            f"the query with undefer({mapper.class_.__name__}.{key})."
+            f"{mapper.class_.__name__}.{key} is not to be loaded on demand, as {'its query' if forbidden else 'its mapping'} "
+            f"says with raiseload. Ask for it in the query with undefer({mapper.class_.__name__}.{key})."
         )
     if prop.query_expression:
         return None
@@ -336,7 +338,6 @@ def refresh(session: Session, instance: Any, names: Iterable[str] | None, with_f
         raise InvalidRequestError(
             f"{state.describe()} is {state.status_name} and not persistent in this session, so it cannot be refreshed."
         )
-    session._autoflush()
     mapper = state.mapper
     if names is None:
         keys = [p.key for p in mapper.column_props.values() if p in default_props(mapper) or p.key in state.dict]
@@ -351,5 +352,6 @@ def refresh(session: Session, instance: Any, names: Iterable[str] | None, with_f
             )
         keys = [mapper.props[k].name if mapper.props[k].is_synonym else k for k in keys]  # type: ignore[attr-defined]
         moves.expire_keys(state, keys)
+    session._autoflush()  # not before: what is refreshed loses its changes
     if not _fetch(session, state, instance, keys, True, with_for_update):
         raise InvalidRequestError(f"Could not refresh {state.describe()}: it has no row in the database any more.")

@@ -127,6 +127,7 @@ class Session(Writing):
     @property
     def dirty(self) -> IdentitySet:
         """The persistent objects that were written to, or whose values changed in place."""
+        self.identity_map.settle_orphans()
         found = [obj for state, obj in self.identity_map.modified.items() if state not in self._deleted]
         for state in self.identity_map.watched:
             if state.committed is None and state not in self._deleted and any(True for _ in changed_in_place(state)):

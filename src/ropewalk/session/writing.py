@@ -186,6 +186,8 @@ class Writing:
 
     def _is_clean(self) -> bool:
         identity_map = self.identity_map
+        if identity_map.orphans:
+            identity_map.settle_orphans()
         return not (self._new or self._deleted or identity_map.modified) and not any(
             any(True for _ in changed_in_place(state)) for state in list(identity_map.watched)
         )
@@ -194,7 +196,7 @@ class Writing:
         if not self.autoflush or self._flushing:
             return
         identity_map = self.identity_map
-        if self._new or self._deleted or identity_map.modified or identity_map.watched:
+        if self._new or self._deleted or identity_map.modified or identity_map.watched or identity_map.orphans:
             try:
                 self.flush()
             except Exception as err:
@@ -277,6 +279,7 @@ class Writing:
                 state.set_extra("was_deleted", True)
                 state.status = DETACHED
                 state.owner = None
+        self.identity_map.orphans.clear()
         if self.expire_on_commit and transaction.origin is not SessionTransactionOrigin.SUBTRANSACTION:
             moves.expire(self.identity_map.all_states())
 
@@ -297,6 +300,7 @@ class Writing:
                     identity_map.put(state, instance)
         moves.release(self, [*born, *self._new], to_transient=True)  # type: ignore[arg-type]
         self._deleted.clear()
+        identity_map.orphans.clear()
         for state in transaction.deleted if transaction is not None else ():
             instance = state()
             if state.status == DELETED and instance is not None:

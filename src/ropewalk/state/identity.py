@@ -13,7 +13,7 @@ import weakref
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .mutable import same
+from .orphans import changed_values, may_still_change, revive
 
 if TYPE_CHECKING:
     from ..kernel.protocols import LazyLoader
@@ -28,16 +28,21 @@ class IdentityMap(Mapping[Any, Any]):
     to be flushed (``modified`` holds those). With ``strong=True`` every object stays.
     """
 
-    def __init__(self, session: Any, loader: LazyLoader | None = None, strong: bool = False) -> None:
+    def __init__(self, session: Any, strong: bool = False) -> None:
         self._session = weakref.ref(session)
-        self.loader = loader
         self.maps: dict[Any, dict[Any, InstanceState]] = {}
         self.modified: dict[InstanceState, Any] = {}
         self.watched: dict[InstanceState, None] = {}
+        self.orphans: dict[InstanceState, None] = {}
         self.held: dict[InstanceState, Any] | None = {} if strong else None
 
     @property
     def session(self) -> Any:
+        return self._session()
+
+    @property
+    def loader(self) -> LazyLoader | None:
+        """Who loads what an object lacks: the session, as long as there is one."""
         return self._session()
 
     # -- what the floors above use ------------------------------------------------------
@@ -89,31 +94,22 @@ class IdentityMap(Mapping[Any, Any]):
         if entries is not None and entries.get(state.pk) is state:
             del entries[state.pk]
         if state.mutables:
-            self._rescue(state)
+            self.watched.pop(state, None)
+            if changed_values(state):
+                revive(self, state)
+            elif may_still_change(state):
+                self.orphans[state] = None
 
     def _root(self, state: InstanceState) -> Any:
         root: Any = state.mapper.base_mapper.class_
         return root if state.identity_token is None else (root, state.identity_token)
 
-    def _rescue(self, state: InstanceState) -> None:
-        """Bring back an object whose value changed in place and that the program dropped.
-
-        Nobody could tell us of that change, so nothing held the object. Its changed values
-        outlive it here; a new object takes its place, as modified, until it is flushed.
-        """
-        self.watched.pop(state, None)
-        changed = {key: pair for key, pair in (state.mutables or {}).items() if not same(state, key, *pair)}
-        if not changed or self.session is None:
-            return
-        class_: Any = state.mapper.class_
-        instance = class_.__new__(class_)
-        revived: InstanceState = class_.__ropewalk_state__(instance)
-        revived.pk, revived.status, revived.extra, revived.owner = state.pk, state.status, state.extra, self
-        revived.expired = True
-        revived.committed = {key: twin for key, (_, twin) in changed.items()}
-        instance.__dict__.update({key: value for key, (value, _) in changed.items()})
-        self.put(revived, instance)
-        self.modified[revived] = instance
+    def settle_orphans(self) -> None:
+        """Bring back objects that the program dropped while it went on changing their values."""
+        for state in list(self.orphans):
+            if changed_values(state):
+                del self.orphans[state]
+                revive(self, state)
 
     def all_states(self) -> list[InstanceState]:
         return [state for entries in list(self.maps.values()) for state in list(entries.values())]
@@ -126,6 +122,7 @@ class IdentityMap(Mapping[Any, Any]):
         self.maps.clear()
         self.modified.clear()
         self.watched.clear()
+        self.orphans.clear()
         if self.held is not None:
             self.held.clear()
 

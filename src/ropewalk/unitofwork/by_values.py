@@ -56,28 +56,44 @@ class ValuesInsert:
 
     def run(self, connection: Connection, rows: list[Row]) -> list[Row]:
         """Insert the rows and return what the database made for each."""
+        execute = self._execute
         if not self.fetches:
             if len(rows) == 1:
-                run_text(connection, self.single, rows[0])
+                execute(connection, self.single, rows[0])
             else:
                 run_many(connection, self.single, rows)
             return []
         if len(rows) == 1:
             if self._by_lastrowid:
-                return [(run_text(connection, self.single, rows[0]).lastrowid,)]
-            return self._results.all_of(run_text(connection, self.single + self._tail, rows[0]))
+                return [(execute(connection, self.single, rows[0]).lastrowid,)]
+            return self._results.all_of(execute(connection, self.single + self._tail, rows[0]))
         text = self._texts.get(len(rows))
         if text is None:
             text = self._head + ", ".join([self._group] * len(rows)) + self._tail
             if len(rows) == self.chunk:  # remainders are of all lengths
                 self._texts[len(rows)] = text
-        found = self._results.all_of(run_text(connection, text, tuple(chain.from_iterable(rows))))
+        found = self._results.all_of(execute(connection, text, tuple(chain.from_iterable(rows))))
         # RETURNING promises no order. But each row gets the next higher key as its turn comes, in the order
         # of VALUES: SQLite takes the largest rowid plus one, and InnoDB reserves the keys of a statement as
         # one rising run. So the lowest key belongs to the first row. (InsertShape sees to it that generated
         # keys are the table's own counter, which stands first in RETURNING.)
         found.sort(key=itemgetter(0))
         return found
+
+    _execute = staticmethod(run_text)
+
+
+def _run_loudly(connection: Connection, text: str, parameters: Row) -> Any:
+    return connection.exec_driver_sql(text, parameters).cursor
+
+
+class LoudInsert(ValuesInsert):
+    """The same INSERT, shown to whoever listens.
+
+    Core's own way to insert many rows and get their keys takes one statement for each on SQLite.
+    """
+
+    _execute = staticmethod(_run_loudly)
 
 
 class ValuesUpdate:

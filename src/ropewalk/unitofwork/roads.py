@@ -5,6 +5,7 @@ What is prepared for a shape is kept with it, by dialect.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from sqlalchemy import Column, Connection
@@ -12,9 +13,9 @@ from sqlalchemy.engine import Dialect
 
 from ..kernel.core import is_quiet
 from .by_arrays import ArrayDelete, ArrayInsert, ArrayUpdate
-from .by_values import ValuesDelete, ValuesInsert, ValuesUpdate
+from .by_values import LoudInsert, ValuesDelete, ValuesInsert, ValuesUpdate
 from .dialects import ArrayType, Convert, all_plain, array_type, placeholder_of, speaks_arrays
-from .plan import DeleteShape, InsertShape, Row, Shape, UpdateShape
+from .plan import DeleteShape, InsertShape, Row, UpdateShape
 from .through_core import CoreDelete, CoreInsert, CoreUpdate
 
 
@@ -47,54 +48,75 @@ class Change(Protocol):
 def insert_road(shape: InsertShape, connection: Connection, core: bool = False) -> Insert:
     """Return the INSERT for a shape on this connection; through Core if ``core``."""
     core = core or shape.left_to_core or not is_quiet(connection)
-    prepared: Insert | None = _prepared(shape, connection.dialect, core)
-    if prepared is None:
-        dialect = connection.dialect
-        fetches = fetched_columns(shape, dialect)
-        quick = not core and all_plain(shape.columns, dialect)
-        if quick and speaks_arrays(dialect):
-            types = _array_types(shape.columns, dialect)
-            prepared = ArrayInsert(shape, dialect, fetches, types) if types else None
-        elif quick and placeholder_of(dialect) and (shape.generated or not fetches):
-            prepared = ValuesInsert(shape, dialect, fetches)
-        prepared = prepared or CoreInsert(shape, connection, fetches)
-        _keep(shape, dialect, core, prepared)
-    return prepared
+    return _road(shape, connection, core, _make_insert)  # type: ignore[no-any-return]
 
 
 def update_road(shape: UpdateShape, connection: Connection, core: bool = False) -> Change:
     """Return the UPDATE for a shape on this connection; through Core if ``core``."""
     core = core or shape.left_to_core or not is_quiet(connection)
-    prepared: Change | None = _prepared(shape, connection.dialect, core)
-    if prepared is None:
-        dialect = connection.dialect
-        columns = (*shape.columns, *shape.plan.pk_columns)
-        quick = not core and all_plain(columns, dialect)
-        if quick and speaks_arrays(dialect):
-            types = _array_types(columns, dialect)
-            prepared = ArrayUpdate(shape, dialect, types) if types else None
-        elif quick and placeholder_of(dialect):
-            prepared = ValuesUpdate(shape, dialect)
-        prepared = prepared or CoreUpdate(shape)
-        _keep(shape, dialect, core, prepared)
-    return prepared
+    return _road(shape, connection, core, _make_update)  # type: ignore[no-any-return]
 
 
 def delete_road(shape: DeleteShape, connection: Connection, core: bool = False) -> Change:
     """Return the DELETE for a table on this connection; through Core if ``core``."""
-    core = core or not is_quiet(connection)
-    prepared: Change | None = _prepared(shape, connection.dialect, core)
+    return _road(shape, connection, core or not is_quiet(connection), _make_delete)  # type: ignore[no-any-return]
+
+
+def _road(shape: Any, connection: Connection, core: bool, make: Callable[..., Any]) -> Any:
+    """Return what is prepared for a shape and a dialect, or prepare it."""
+    dialect = connection.dialect
+    # A statement that shall be rewritten for other schemas must be seen by Core.
+    translated = core and "schema_translate_map" in connection.get_execution_options()
+    prepared = shape.prepared.get((dialect, core, translated))
     if prepared is None:
-        dialect = connection.dialect
-        quick = not core and all_plain(shape.columns, dialect)
-        if quick and speaks_arrays(dialect):
-            types = _array_types(shape.columns, dialect)
-            prepared = ArrayDelete(shape, dialect, types) if types else None
-        elif quick and placeholder_of(dialect):
-            prepared = ValuesDelete(shape, dialect)
-        prepared = prepared or CoreDelete(shape)
-        _keep(shape, dialect, core, prepared)
+        prepared = make(shape, connection, core, translated)
+        # A program has a handful of engines; one that makes them by the hundred, as a test run does,
+        # must not find them all held here.
+        if len(shape.prepared) >= 8:
+            shape.prepared.clear()
+        shape.prepared[dialect, core, translated] = prepared
     return prepared
+
+
+def _make_insert(shape: InsertShape, connection: Connection, core: bool, translated: bool) -> Insert:
+    dialect = connection.dialect
+    fetches = fetched_columns(shape, dialect)
+    if not shape.left_to_core and all_plain(shape.columns, dialect):
+        if not core and speaks_arrays(dialect):
+            types = _array_types(shape.columns, dialect)
+            if types is not None:
+                return ArrayInsert(shape, dialect, fetches, types)
+        elif placeholder_of(dialect) and (shape.generated or not fetches):
+            if not core:
+                return ValuesInsert(shape, dialect, fetches)
+            if fetches and not translated and not dialect.insert_executemany_returning_sort_by_parameter_order:
+                return LoudInsert(shape, dialect, fetches)
+    return CoreInsert(shape, connection, fetches)
+
+
+def _make_update(shape: UpdateShape, connection: Connection, core: bool, translated: bool) -> Change:
+    dialect = connection.dialect
+    columns = (*shape.columns, *shape.plan.pk_columns)
+    if not core and all_plain(columns, dialect):
+        if speaks_arrays(dialect):
+            types = _array_types(columns, dialect)
+            if types is not None:
+                return ArrayUpdate(shape, dialect, types)
+        elif placeholder_of(dialect):
+            return ValuesUpdate(shape, dialect)
+    return CoreUpdate(shape)
+
+
+def _make_delete(shape: DeleteShape, connection: Connection, core: bool, translated: bool) -> Change:
+    dialect = connection.dialect
+    if not core and all_plain(shape.columns, dialect):
+        if speaks_arrays(dialect):
+            types = _array_types(shape.columns, dialect)
+            if types is not None:
+                return ArrayDelete(shape, dialect, types)
+        elif placeholder_of(dialect):
+            return ValuesDelete(shape, dialect)
+    return CoreDelete(shape)
 
 
 def fetched_columns(shape: InsertShape, dialect: Dialect) -> tuple[Column[Any], ...]:
@@ -110,15 +132,3 @@ def fetched_columns(shape: InsertShape, dialect: Dialect) -> tuple[Column[Any], 
 def _array_types(columns: tuple[Column[Any], ...], dialect: Dialect) -> list[ArrayType] | None:
     types = [array_type(column.type, dialect) for column in columns]
     return None if None in types else types  # type: ignore[return-value]
-
-
-def _prepared(shape: Shape, dialect: Dialect, core: bool) -> Any:
-    return shape.prepared.get((dialect, core))
-
-
-def _keep(shape: Shape, dialect: Dialect, core: bool, prepared: Any) -> None:
-    # A program has a handful of engines; one that makes them by the hundred, as a test run does,
-    # must not find them all held here.
-    if len(shape.prepared) >= 8:
-        shape.prepared.clear()
-    shape.prepared[dialect, core] = prepared

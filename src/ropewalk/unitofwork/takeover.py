@@ -133,9 +133,18 @@ def _register(identity_map: IdentityMap, plan: MapperPlan, group: Group) -> None
             _unload(plan, state, values)
     try:
         all(map(plan.get_loaded, objects))
-    except KeyError:  # something was left to the database, or inserted as NULL: the next read fetches it
+    except KeyError:
         for state, values in zip(states, objects, strict=True):
-            state.expired = not plan.loaded_keys <= values.keys()
+            _complete(plan, state, values)
+
+
+def _complete(plan: MapperPlan, state: InstanceState, values: Values) -> None:
+    """Give an inserted object what it has not: None for NULL; what the database made is left to be loaded."""
+    for key in plan.loaded_keys - values.keys():
+        if key in plan.null_keys and not state.expired:
+            values[key] = None
+        else:
+            state.expired = True
 
 
 def _watch(plan: MapperPlan, state: InstanceState, values: Values) -> None:

@@ -41,7 +41,8 @@ class ValuesInsert:
         self._returning = bool(fetches) and dialect.insert_returning and shape.plan.table.implicit_returning
         self._tail = f" RETURNING {', '.join(column_names(self.fetches, dialect))}" if self._returning else ""
         # lastrowid needs no second trip to the cursor; it knows the key and nothing else
-        self._by_lastrowid = len(self.fetches) == 1 and not dialect.favor_returning_over_lastrowid
+        self._by_lastrowid = self._cursor_stays_open and len(self.fetches) == 1
+        self._by_lastrowid &= not (self._returning and dialect.favor_returning_over_lastrowid)
         self.single = self._head + self._group
         self.chunk: int | None = None
         if self._returning:
@@ -81,6 +82,7 @@ class ValuesInsert:
         return found
 
     _execute = staticmethod(run_text)
+    _cursor_stays_open = True
 
 
 def _run_loudly(connection: Connection, text: str, parameters: Row) -> Any:
@@ -94,6 +96,7 @@ class LoudInsert(ValuesInsert):
     """
 
     _execute = staticmethod(_run_loudly)
+    _cursor_stays_open = False
 
 
 class ValuesUpdate:

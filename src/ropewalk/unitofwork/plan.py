@@ -45,6 +45,12 @@ class MapperPlan:
         single = mapper.single_pk
         #: from an object's values its bare key, as ``state.pk`` holds it
         self.key_of: Callable[[Values], Any] = itemgetter(single) if single is not None else _getter(mapper.pk_keys)
+        #: attributes that are NULL where an INSERT does not give them
+        self.null_keys = frozenset(
+            k
+            for k, p in props
+            if p.writable and all(c.default is None and c.server_default is None for c in p.columns)
+        )
         self.get_loaded = _getter(tuple(self.loaded_keys))
         #: attributes for which ``==`` is the comparison of their type
         self.plainly_compared = frozenset(

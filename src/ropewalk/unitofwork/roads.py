@@ -89,7 +89,8 @@ def _make_insert(shape: InsertShape, connection: Connection, core: bool, transla
         elif placeholder_of(dialect) and (shape.generated or not fetches):
             if not core:
                 return ValuesInsert(shape, dialect, fetches)
-            if fetches and not translated and not dialect.insert_executemany_returning_sort_by_parameter_order:
+            returning = dialect.insert_returning and shape.plan.table.implicit_returning
+            if fetches and returning and not translated and dialect.name == "sqlite":
                 return LoudInsert(shape, dialect, fetches)
     return CoreInsert(shape, connection, fetches)
 

@@ -44,6 +44,8 @@ def take_over(work: Work, changes: Changes, journal: Journal) -> Outcome:
             places = [i for i, state in enumerate(states) if state in changes.switched]
             if places:
                 taken = [states[i] for i in places], [objects[i] for i in places]
+                for state in taken[0]:  # what it was not given stands as the deleted object had it
+                    state.expired = True
                 _register(identity_map, plan, taken)
                 outcome.inserted.extend(taken[0])
         outcome.updated = [state for state in journal.updated if state not in changes.switched]
@@ -139,12 +141,16 @@ def _register(identity_map: IdentityMap, plan: MapperPlan, group: Group) -> None
 
 
 def _complete(plan: MapperPlan, state: InstanceState, values: Values) -> None:
-    """Give an inserted object what it has not: None for NULL; what the database made is left to be loaded."""
-    for key in plan.loaded_keys - values.keys():
-        if key in plan.null_keys and not state.expired:
-            values[key] = None
-        else:
-            state.expired = True
+    """Give an inserted object what it lacks.
+
+    What was inserted as NULL is None. What the database made is left to be loaded, and where it
+    made anything, all that lacks is loaded together.
+    """
+    lacking = plan.loaded_keys - values.keys()
+    if state.expired or not lacking <= plan.null_keys:
+        state.expired = True
+    else:
+        values.update(dict.fromkeys(lacking))
 
 
 def _watch(plan: MapperPlan, state: InstanceState, values: Values) -> None:

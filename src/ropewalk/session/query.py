@@ -16,7 +16,7 @@ from sqlalchemy.sql.selectable import SelectLabelStyle
 
 from ..exc import InvalidRequestError, MultipleResultsFound, NoResultFound, UnboundExecutionError
 from ..kernel.core import as_column_element, entity_of
-from ..loading.entities import entity_in
+from ..loading.entities import entity_in, expand
 from ..loading.from_statement import FromStatement
 from . import query_bulk, reading
 from .query_build import QueryBuilder
@@ -212,8 +212,7 @@ class Query(QueryBuilder[T]):
         return self.__clause_element__()
 
     def __clause_element__(self) -> Any:
-        statement = self._executable(TABLE_AND_COLUMN)
-        return statement.params(**self._params) if self._params else statement
+        return self._executable(TABLE_AND_COLUMN) if self._statement is not None else self._select(TABLE_AND_COLUMN)
 
     def subquery(self, name: str | None = None, with_labels: bool = False, reduce_columns: bool = False) -> Subquery:
         """Return the query as a FROM clause.
@@ -251,7 +250,10 @@ class Query(QueryBuilder[T]):
         return exists(inner)
 
     def _select(self, style: SelectLabelStyle = DEFAULT_STYLE) -> Any:
-        statement = select_of(self, style)
+        """Return the Select for use inside another statement."""
+        statement: Any = select_of(self, style)
+        if self._base is not None:  # columns are to be found there under the subquery's names
+            statement = expand(statement)
         return statement.params(**self._params) if self._params else statement
 
     def union(self, *q: Any) -> Self:
@@ -301,7 +303,7 @@ class Query(QueryBuilder[T]):
     @property
     def column_descriptions(self) -> list[dict[str, Any]]:
         """Name, type and entity of each member of a row."""
-        return cast("list[dict[str, Any]]", select_of(self._copy(_statement=None)).column_descriptions)
+        return cast("list[dict[str, Any]]", select_of(self._copy(_statement=None, _base=None)).column_descriptions)
 
     @property
     def whereclause(self) -> Any:

@@ -54,7 +54,7 @@ def _target(query: Any, synchronize: Any) -> tuple[Mapper[Any], Table]:
     """Return what is changed, after a look at whether the query can be an UPDATE or DELETE at all."""
     if synchronize not in STRATEGIES:
         raise ArgumentError(f"synchronize_session is one of {', '.join(map(repr, STRATEGIES))}; got {synchronize!r}.")
-    steps = {name for name, _, _ in query._steps} - {"where", "filter_by"}
+    steps = {f"{name}()" for name, _, _ in query._steps if name not in ("where", "filter_by")}
     if query._has_rows_limited:
         steps.add("limit() or offset()")
     if query._from or query._base is not None:

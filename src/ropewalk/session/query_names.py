@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import FromClause
+from sqlalchemy import ColumnElement, FromClause
 from sqlalchemy.sql.selectable import Join
 
 from ..exc import InvalidRequestError
@@ -37,7 +37,7 @@ def as_entities(given: Any) -> tuple[Any, ...]:
         if not hasattr(thing, "__clause_element__"):
             check_selectable(thing)
         element = as_column_element(thing)
-        if isinstance(element, FromClause) and entity_in(element) is None:
+        if _is_from(element) and entity_in(element) is None:
             entities.extend(element.c)
         else:
             entities.append(element)
@@ -54,7 +54,14 @@ def namespace_of(thing: Any) -> Any:
         return entity.entity
     if isinstance(clause, Join):
         return namespace_of(clause.left)
-    return clause.c if isinstance(clause, FromClause) else clause
+    if isinstance(getattr(clause, "table", None), FromClause):
+        clause = clause.table
+    return clause.c if _is_from(clause) else clause
+
+
+def _is_from(clause: Any) -> bool:
+    # to Core a function is both, but to a query it is a value
+    return isinstance(clause, FromClause) and not isinstance(clause, ColumnElement)
 
 
 def attribute_in(namespace: Any, name: str) -> Any:

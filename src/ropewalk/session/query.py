@@ -103,7 +103,7 @@ class Query(QueryBuilder[T]):
         self._check_no_criteria("get", "order_by", "distinct", "with_for_update")
         if self._mapper is None:
             raise InvalidRequestError("get() can only be used against a single mapped class.")
-        locks = [options for name, _, options in self._steps if name == "with_for_update"]
+        locks = [dict(options) for name, _, options in self._steps if name == "with_for_update"]
         return self._open_session().get(  # type: ignore[no-any-return]
             self._mapper.class_,
             ident,

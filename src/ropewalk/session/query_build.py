@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-Step = tuple[str, tuple[Any, ...], Mapping[str, Any]]
+Step = tuple[str, tuple[Any, ...], tuple[Any, ...]]
+"""A method of Select, its arguments, and its keywords as pairs: all to be hashed, as part of a plan's key."""
 
 NOTHING: Mapping[str, Any] = {}
 
@@ -99,7 +100,7 @@ class QueryBuilder(Generic[T]):
 
     def _step(self, name: str, *args: Any, **kw: Any) -> Self:
         """Return the same query with one more call on its Select."""
-        return self._copy(_steps=(*self._steps, (name, args, kw)))
+        return self._copy(_steps=(*self._steps, (name, args, tuple(kw.items()))))
 
     # -- what may not be asked any more ---------------------------------------------------------
 
@@ -198,7 +199,7 @@ class QueryBuilder(Generic[T]):
         if not clauses:
             return self._copy(_plain=self._plain)
         if self._plain and all(type(c) is InstrumentedAttribute and c.parent is self._mapper for c in clauses):
-            return self._copy(_steps=(*self._steps, ("order_by", clauses, NOTHING)), _plain=True)
+            return self._copy(_steps=(*self._steps, ("order_by", clauses, ())), _plain=True)
         if len(clauses) == 1 and (clauses[0] is None or clauses[0] is False):
             return self._copy(_steps=self._steps_without("order_by"))
         return self._step("order_by", *map(as_ordering, clauses))
@@ -301,7 +302,7 @@ class QueryBuilder(Generic[T]):
         new._set_entities(entities)
         if any(name == "join" for name, _, _ in self._steps):  # which start at what was asked for before
             new._first_entities = self._first_entities or self._entities
-            new._steps = (*self._steps, ("with_only_columns", new._entities, NOTHING))
+            new._steps = (*self._steps, ("with_only_columns", new._entities, ()))
         return new
 
     def add_columns(self, *column: Any) -> Any:

@@ -4,7 +4,7 @@
 in expressions, statement, cache key and result; the text that goes to the database is the
 same each time. So the first such query leaves a plan behind, under its steps as a key:
 
-    (User: (("filter_by", ("x",), (int,)), ("order_by", (User.name,), {})), limit: yes, offset: no)
+    (User: (("filter_by", ("x",), (int,)), ("order_by", (User.name,), ())), limit: yes, offset: no)
 
 and the next one only puts its values, ``(5, 20)``, in the order of the text's parameters.
 A query that is not plain (see ``query_build``) never comes here.
@@ -44,8 +44,6 @@ def plan_of(query: Any) -> QueryPlan | None:
         return plans[key]
     except KeyError:
         pass
-    except TypeError:  # a step that cannot be hashed
-        return None
     if len(plans) >= MOST:
         plans.clear()
     plan = plans[key] = _make(query, mapper)

@@ -54,9 +54,9 @@ def select_of(query: Any, style: SelectLabelStyle = DEFAULT_STYLE) -> Select[Any
             statement = statement.with_only_columns(*map(adapt, args))
         elif name == "join":
             target, onclause = args
-            statement = statement.join(target, None if onclause is None else adapt(onclause), **options)
+            statement = statement.join(target, None if onclause is None else adapt(onclause), **dict(options))
         else:
-            statement = getattr(statement, name)(*(map(adapt, args) if name in _OF_COLUMNS else args), **options)
+            statement = getattr(statement, name)(*(map(adapt, args) if name in _OF_COLUMNS else args), **dict(options))
     if query._first_entities is not None and entities is not query._entities:
         statement = statement.with_only_columns(*map(adapt, query._entities))
     if query._limit is not None:

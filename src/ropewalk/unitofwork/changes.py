@@ -195,11 +195,11 @@ def changed_keys(
 
 def differs(plan: MapperPlan, state: InstanceState, key: str, new: Any, old: Any) -> bool:
     """Whether an attribute's new value is another one than the old, to its column type."""
-    if old is NO_VALUE or is_expression(new):
+    if old is NO_VALUE:
         return True
     if key in plan.plainly_compared:
         try:
-            return (new == old) is not True
+            return (new == old) is not True  # SQL compared with anything is SQL again, so it differs
         except Exception:  # objects that cannot be compared are taken for different
             return True
-    return not same(state, key, new, old)
+    return is_expression(new) or not same(state, key, new, old)

@@ -15,8 +15,8 @@ def write_deletes(change_set: ChangeSet, connection: Connection, journal: Journa
     """Delete the rows of a change set."""
     plan = change_set.plan
     shape = plan.delete_shape
-    rows = [plan.old_key(state) for state in change_set.states]
-    batch = Batch("delete", shape, shape.columns, change_set.states, change_set.objects, rows)
+    states = change_set.states
+    batch = Batch("delete", shape, shape.columns, states, change_set.objects, plan.old_keys(states))
     matched = 0
     for _, _, count in send(batch, delete_road, connection, journal):
         matched = -1 if count < 0 or matched < 0 else matched + count

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from sqlalchemy import Column, ForeignKeyConstraint, Table
@@ -19,6 +19,7 @@ from sqlalchemy.types import TypeEngine
 
 from ..mapping.mapper import Mapper
 
+_bare_key = attrgetter("pk")
 Values = dict[str, Any]
 Row = tuple[Any, ...]
 
@@ -47,9 +48,7 @@ class MapperPlan:
         self.key_of: Callable[[Values], Any] = itemgetter(single) if single is not None else _getter(mapper.pk_keys)
         #: attributes that are NULL where an INSERT does not give them
         self.null_keys = frozenset(
-            k
-            for k, p in props
-            if p.writable and all(c.default is None and c.server_default is None for c in p.columns)
+            k for k, p in props if p.writable and all(c.default is None and c.server_default is None for c in p.columns)
         )
         self.get_loaded = _getter(tuple(self.loaded_keys))
         #: attributes for which ``==`` is the comparison of their type
@@ -80,7 +79,7 @@ class TablePlan:
         pk = own or [c for c in table.primary_key if c in self.columns]
         self.pk_columns: tuple[Column[Any], ...] = tuple(pk)
         self.pk_keys = tuple(self.columns[c] for c in pk)
-        self.old_key: Callable[[Any], Row] = self._key_reader()
+        self.old_keys: Callable[[Iterable[Any]], list[Row]] = self._key_reader()
         # Core knows how to serve a column that no attribute stands for.
         hidden = [c for c in table.columns if c not in self.columns]
         self.hidden_defaults = any(c.default is not None for c in hidden)
@@ -123,11 +122,13 @@ class TablePlan:
                 self.server_onupdates.append((column, key))
                 self.sql_onupdates |= onupdate is not None
 
-    def _key_reader(self) -> Callable[[Any], Row]:
-        """Return what gives the key, as a tuple, that a state's row has in the database."""
+    def _key_reader(self) -> Callable[[Iterable[Any]], list[Row]]:
+        """Return what gives the keys, as tuples, that the rows of some states have in the database."""
         names = self.mapper.pk_keys
         if self.pk_keys == names:
-            return (lambda state: (state.pk,)) if len(names) == 1 else (lambda state: state.pk)
+            if len(names) == 1:
+                return lambda states: list(zip(map(_bare_key, states)))
+            return lambda states: list(map(_bare_key, states))
         places = [names.index(key) if key in names else None for key in self.pk_keys]
 
         def old_key(state: Any) -> Row:
@@ -137,7 +138,7 @@ class TablePlan:
                 for key, place in zip(self.pk_keys, places, strict=True)
             )
 
-        return old_key
+        return lambda states: list(map(old_key, states))
 
     def insert_shape(self, given: tuple[bool, ...]) -> InsertShape:
         """Return the shape of rows that give, or leave out, each of ``optional``."""
@@ -267,6 +268,9 @@ def _getter(keys: tuple[str, ...]) -> Callable[[Values], Row]:
 def _reader(keys: tuple[str, ...]) -> Callable[[list[Values]], list[Row]]:
     """Return what reads those values of many objects; what is missing is None."""
     get_all = _getter(keys)
+    if len(keys) == 1:
+        (only,) = keys
+        return lambda objects: [(values.get(only),) for values in objects]
 
     def read(objects: list[Values]) -> list[Row]:
         try:

@@ -13,7 +13,7 @@ from ..state.instance import DELETED, DETACHED, PERSISTENT
 from ..state.mutable import watch
 from .changes import Changes, Group
 from .journal import Journal
-from .plan import MapperPlan, Values
+from .plan import MapperPlan, Values, plan_of
 from .work import Outcome, Work
 
 if TYPE_CHECKING:
@@ -26,13 +26,12 @@ def take_over(work: Work, changes: Changes, journal: Journal) -> Outcome:
     outcome = Outcome(statements=journal.statements)
     identity_map = work.identity_map
     journal.take_over()
-    for _, (states, _) in changes.deletes.items():
-        _forget_deleted(identity_map, states)
+    for plan, (states, _) in changes.deletes.items():
+        _forget_deleted(identity_map, plan, states)
         outcome.deleted.extend(states)
-    if changes.switched:
-        replaced = list(changes.switched.values())
-        _forget_deleted(identity_map, replaced)
-        outcome.deleted.extend(replaced)
+    for old in changes.switched.values():
+        _forget_deleted(identity_map, plan_of(old.mapper), [old])
+        outcome.deleted.append(old)
     _rekey(identity_map, changes, journal, outcome)
     for plan, (states, objects) in changes.updates.items():
         _settle(identity_map, plan, states, objects, journal)
@@ -54,11 +53,20 @@ def take_over(work: Work, changes: Changes, journal: Journal) -> Outcome:
     return outcome
 
 
-def _forget_deleted(identity_map: IdentityMap, states: list[InstanceState]) -> None:
+def _forget_deleted(identity_map: IdentityMap, plan: MapperPlan, states: list[InstanceState]) -> None:
+    entries = identity_map.map_for(plan.mapper)
     for state in states:
-        identity_map.remove(state)
+        # identity_map.remove(), which costs twice as much, is for the few that it knows more of
+        if state.extra is None and entries.get(state.pk) is state:
+            del entries[state.pk]
+        else:
+            identity_map.remove(state)
         state.status = DELETED
         state.committed = None
+    for others in (identity_map.modified, identity_map.watched, identity_map.held):
+        if others:
+            for state in states:
+                others.pop(state, None)
 
 
 def _rekey(identity_map: IdentityMap, changes: Changes, journal: Journal, outcome: Outcome) -> None:

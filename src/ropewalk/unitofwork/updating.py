@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import add, attrgetter
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
 from .batches import Batch, send
-from .changes import ChangeSet, changed_keys
+from .changes import ChangeSet, changed_keys, differs
 from .defaults import onupdate_values
 from .errors import check_matched, explain
 from .journal import Journal
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     Group = tuple[list[InstanceState], list[Values]]
 
 
+_bare_key = attrgetter("pk")
+
+
 def write_updates(
     change_set: ChangeSet,
     connect: Callable[[], Connection],
@@ -38,15 +42,14 @@ def write_updates(
     """
     for shape, states, objects in _by_shape(change_set, switched):
         connection = connect()
-        old_key = shape.plan.old_key
-        keys = [old_key(switched.get(state, state) if switched else state) for state in states]
         rows = shape.read(objects)
         if shape.onupdates:
             rows = [
                 (*row, *onupdate_values(shape.onupdates, shape.plan, connection, values))
                 for row, values in zip(rows, objects, strict=True)
             ]
-        rows = [(*row, *key) for row, key in zip(rows, keys, strict=True)]
+        keys = shape.plan.old_keys([switched.get(state, state) for state in states] if switched else states)
+        rows = list(map(add, rows, keys))
         batch = Batch("update", shape, (*shape.columns, *shape.plan.pk_columns), states, objects, rows)
         computed = rows_with_expressions(rows)
         for i in computed:
@@ -63,25 +66,34 @@ def _by_shape(
     """Divide rows by which of their columns changed; those where none did are left out."""
     plan = change_set.plan
     mapper_plan = plan_of(plan.mapper)
-    own = plan.column_of
     groups: dict[tuple[str, ...], Group] = {}
     for state, values in zip(change_set.states, change_set.objects, strict=True):
-        keys = changed_keys(mapper_plan, state, values, switched.get(state) if switched else None)
-        if len(keys) > 1:
-            keys.sort()
-        shape = tuple([key for key in keys if key in own])
-        if shape:
-            group = groups.get(shape)
-            if group is None:
-                group = groups[shape] = ([], [])
-            group[0].append(state)
-            group[1].append(values)
-    return [(plan.update_shape(keys), *_by_key(states, objects)) for keys, (states, objects) in groups.items()]
+        committed = state.committed
+        if committed is not None and len(committed) == 1 and state.mutables is None and not switched:
+            # By far the most usual: one attribute was written. This is changed_keys() without its overhead.
+            ((key, old),) = committed.items()
+            new = values.get(key)
+            if new is old or not differs(mapper_plan, state, key, new, old):
+                continue
+            changed: tuple[str, ...] = (key,)
+        else:
+            changed = tuple(sorted(changed_keys(mapper_plan, state, values, switched.get(state))))
+        group = groups.get(changed)
+        if group is None:
+            group = groups[changed] = ([], [])
+        group[0].append(state)
+        group[1].append(values)
+    shapes = []
+    for changed, (states, objects) in groups.items():
+        keys = tuple([key for key in changed if key in plan.column_of])
+        if keys:
+            shapes.append((plan.update_shape(keys), *_by_key(states, objects)))
+    return shapes
 
 
 def _by_key(states: list[InstanceState], objects: list[Values]) -> Group:
     """Sort rows by their keys: two transactions that lock rows in the same order cannot wait for each other."""
-    keys = [state.pk for state in states]
+    keys = list(map(_bare_key, states))
     try:
         if keys == sorted(keys):
             return states, objects

@@ -15,7 +15,8 @@
     │   ├── ObjectDeletedError         the row behind an object is gone
     │   ├── LoaderStrategyException    a loader strategy that the attribute cannot have
     │   ├── PendingRollbackError       a failed flush awaits rollback()
-    │   └── IllegalStateChangeError    a second thread or task inside a session
+    │   ├── IllegalStateChangeError    a second thread or task inside a session
+    │   └── ResourceClosedError        a transaction that has ended
     ├── UnboundExecutionError          no engine was found for what is asked
     ├── DetachedInstanceError          an unloaded attribute of an object without a session
     ├── FlushError                     a unit of work that cannot be written
@@ -40,6 +41,7 @@ from sqlalchemy.exc import (
     NoInspectionAvailable,
     NoResultFound,
     PendingRollbackError,
+    ResourceClosedError,
     SAWarning,
     SQLAlchemyError,
     StatementError,
@@ -63,6 +65,7 @@ __all__ = [
     "ObjectDeletedError",
     "ObjectDereferencedError",
     "PendingRollbackError",
+    "ResourceClosedError",
     "SAWarning",
     "SQLAlchemyError",
     "StaleDataError",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import inspect as core_inspect
 from sqlalchemy.exc import NoInspectionAvailable
 
 from .declare.registry import configure_mappers
 from .exc import UnmappedClassError, UnmappedInstanceError
 from .instrumentation.aliases import AliasedClass
 from .instrumentation.attributes import QueryableAttribute
+from .kernel.core import core_inspection
 from .mapping.mapper import Mapper
 from .state.instance import InstanceState, state_of
 
@@ -35,7 +35,7 @@ def inspect(subject: Any, raiseerr: bool = True) -> Any:
         return subject._aliased_insp
     elif getattr(type(subject), "__ropewalk_state__", None) is not None:
         return state_of(subject)
-    found = core_inspect(subject, raiseerr=False)
+    found = core_inspection(subject)
     if found is None and raiseerr:
         raise NoInspectionAvailable(
             f"No inspection system is available for object of type {type(subject)}: neither a mapped class nor an "

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any, NewType
 
 import pytest
@@ -12,7 +14,6 @@ from ropewalk.declare import (
     Mapped,
     add_mapped_attribute,
     as_declarative,
-    clear_mappers,
     configure_mappers,
     declarative_base,
     map_class,
@@ -242,14 +243,22 @@ def test_dispose_takes_everything_off():
 
 
 def test_clear_mappers_lets_a_class_be_mapped_again():
-    class User:
-        pass
+    # in a process of its own: it clears the mappers of every other test too
+    program = """
+from sqlalchemy import Column, Integer, MetaData, String, Table
+from ropewalk import clear_mappers, mapper
 
-    table = users(MetaData())
-    mapper(User, table)
-    clear_mappers()
-    mapper(User, table, properties={"name": table.c.user_name})
-    assert User.__mapper__.has_property("name")
+class User:
+    pass
+
+table = Table("user", MetaData(), Column("id", Integer, primary_key=True), Column("user_name", String))
+mapper(User, table)
+clear_mappers()
+mapper(User, table, properties={"name": table.c.user_name})
+print(User.__mapper__.has_property("name"))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"
 
 
 def test_find_class():

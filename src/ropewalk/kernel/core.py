@@ -16,6 +16,7 @@ from typing import Any, cast
 from sqlalchemy import Column, ColumnElement, Connection, ForeignKey, FromClause, Integer
 from sqlalchemy.engine import Dialect
 from sqlalchemy.engine.result import SimpleResultMetaData
+from sqlalchemy.inspection import _registrars
 from sqlalchemy.sql import coercions, roles
 from sqlalchemy.sql.base import CompileState, ExecutableOption
 from sqlalchemy.sql.cache_key import HasCacheKey
@@ -335,3 +336,23 @@ def result_metadata(names: Sequence[str], filters: Sequence[Callable[[Any], Any]
 
 
 _UNIQUE_BY_FACTORY = "_create_unique_filters" in inspect.signature(SimpleResultMetaData).parameters
+
+
+# -- inspection ------------------------------------------------------------------
+
+
+def core_inspection(subject: Any) -> Any:
+    """Return what Core's ``inspect()`` knows of ``subject``, or None.
+
+    What is registered for ``object`` and ``type`` is passed over: an ORM of another make stands there,
+    or somebody who calls us.
+    """
+    for class_ in type(subject).__mro__:
+        if class_ in (object, type):
+            return None
+        registered = _registrars.get(class_)
+        if registered is not None:
+            found = subject if registered is True else registered(subject)
+            if found is not None:
+                return found
+    return None

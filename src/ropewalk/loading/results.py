@@ -27,9 +27,9 @@ def result_of(metadata: Any, data: Iterable[Any], single: bool) -> Result[Any]:
     return IteratorResult(metadata, iter(data), _source_supports_scalars=single)
 
 
-def streamed(metadata: Any, chunks: Callable[[int | None], Iterator[Any]], single: bool) -> Result[Any]:
+def streamed(metadata: Any, chunks: Callable[[int | None], Iterator[Any]], single: bool, raw: Any) -> Result[Any]:
     """Return a result that loads one chunk at a time (``yield_per``)."""
-    return ChunkedIteratorResult(metadata, chunks, source_supports_scalars=single, dynamic_yield_per=True)
+    return ChunkedIteratorResult(metadata, chunks, source_supports_scalars=single, dynamic_yield_per=True, raw=raw)
 
 
 def _itself(value: Any) -> Any:

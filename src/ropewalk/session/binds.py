@@ -30,8 +30,7 @@ def check_bind(bind: Any, where: str = "bind") -> Bind:
     """Return ``bind`` if it is an engine or connection; ArgumentError otherwise."""
     if isinstance(bind, (Engine, Connection)):
         return bind
-    sync = getattr(bind, "sync_engine", None) or getattr(bind, "sync_connection", None)
-    if sync is not None:
+    if type(bind).__name__ in ("AsyncEngine", "AsyncConnection"):
         raise ArgumentError(
             f"{where}={bind!r} is an async engine; an AsyncSession takes it, this Session takes Engines."
         )

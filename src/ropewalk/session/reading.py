@@ -154,21 +154,20 @@ def _stream(
     opened = connection.execute(source.own_statement(), params, execution_options=core_options)
 
     def chunks(asked: int | None) -> Iterator[list[Any]]:
-        loader = None
-        try:
-            while rows := raw_rows(opened, asked or size):
-                # a server-side cursor describes its columns with the first rows
-                loader = loader or plan.loader(prepared, connection.dialect, opened.cursor, plan.single, populate)
-                peers: list[InstanceState] = []
-                loaded = loader(rows, owner, peers)
-                if owner.held is not None:
-                    hold(owner, peers)
-                yield loaded
-        finally:
+        # Core calls this anew for each change of size, and drops the iterator it had.
+        while not opened.closed and (rows := raw_rows(opened, asked or size)):
+            # a server-side cursor describes its columns with the first rows
+            loader = plan.loader(prepared, connection.dialect, opened.cursor, plan.single, populate)
+            peers: list[InstanceState] = []
+            loaded = loader(rows, owner, peers)
+            if owner.held is not None:
+                hold(owner, peers)
+            yield loaded
+        if not opened.closed:
             opened.close()
             unit.__exit__(None, None, None)
 
-    result = streamed(plan.metadata, chunks, plan.single)
+    result = streamed(plan.metadata, chunks, plan.single, opened)
     return result.yield_per(size)
 
 
@@ -294,8 +293,8 @@ def load_attribute(session: Session, state: InstanceState, instance: Any, key: s
     forbidden = state.extra is not None and key in state.extra.get("forbidden", ())
     if (prop.deferred_raiseload or forbidden) and not state.expired:
         raise InvalidRequestError(
-            f"{mapper.class_.__name__}.{key} is not to be loaded on demand, as {'its query' if forbidden else 'its mapping'} "
-            f"says with raiseload. Ask for it in the query with undefer({mapper.class_.__name__}.{key})."
+            f"{mapper.class_.__name__}.{key} is not to be loaded on demand: its {'query' if forbidden else 'mapping'} "
+            f"says raiseload. Ask for it in the query with undefer({mapper.class_.__name__}.{key})."
         )
     if prop.query_expression:
         return None

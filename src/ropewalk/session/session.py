@@ -96,6 +96,7 @@ class Session(Writing):
         self._new: dict[InstanceState, Any] = {}
         self._deleted: dict[InstanceState, Any] = {}
         self._transaction: SessionTransaction | None = None
+        self._context: SessionTransaction | None = None  # the innermost with block of a transaction
         self._guard = Guard()
         self._flushing = False
         self._closed_for_good = False
@@ -362,6 +363,8 @@ class Session(Writing):
             return inner
 
     def _begin(self, origin: SessionTransactionOrigin) -> SessionTransaction:
+        if self._context is not None:
+            self._context.refuse_after_end()
         if self._closed_for_good:
             raise InvalidRequestError("This Session has been permanently closed; make a new one.")
         self._transaction = SessionTransaction(self, None, origin)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine
 
-from ..exc import InvalidRequestError, PendingRollbackError
+from ..exc import InvalidRequestError, PendingRollbackError, ResourceClosedError
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Transaction
@@ -53,6 +53,7 @@ class SessionTransaction:
         self.nested = origin is SessionTransactionOrigin.BEGIN_NESTED
         self.state = TransactionState.ACTIVE
         self.cause: BaseException | None = None
+        self._outer_context: SessionTransaction | None = None
         self.connections: dict[Any, tuple[Connection, Transaction, bool, bool]] = {}
         self.born: dict[InstanceState, None] = {}
         self.dirty: dict[InstanceState, None] = {}
@@ -80,6 +81,20 @@ class SessionTransaction:
             ) from self.cause
         raise InvalidRequestError(f"This transaction is {self.state.value}: begin another one with session.begin().")
 
+    def _check_open(self) -> None:
+        if self.closed:
+            raise ResourceClosedError("This transaction is closed: it was committed or rolled back before.")
+
+    def refuse_after_end(self) -> None:
+        """Refuse to begin anew inside a ``with`` block whose own transaction has ended."""
+        if self.state is TransactionState.ACTIVE:
+            return
+        why = "" if self.cause is None else f" It was rolled back because of an error: {self.cause}"
+        raise InvalidRequestError(
+            f"The transaction of this with block has ended, so nothing more can be done in the session before the "
+            f"block does.{why}"
+        )
+
     # -- connections --------------------------------------------------------------------
 
     def connection(self, bind: Engine | Connection, options: Any = None) -> Connection:
@@ -94,27 +109,26 @@ class SessionTransaction:
         owned = False
         if self.parent is not None:
             connection = self.parent.connection(bind, options)
-            transaction: Any = connection.begin_nested()
-            commits = True
-        elif isinstance(bind, Connection):
+            self.connections[bind] = (connection, connection.begin_nested(), False, True)
+            return connection
+        if isinstance(bind, Connection):
             connection = bind
-            if connection.in_transaction():
-                transaction, commits = self._join(connection)
-            else:
-                transaction, commits = connection.begin(), True
         else:
             connection = bind.connect()
             owned = True
-            try:
-                if options:
-                    connection = connection.execution_options(**options)
+        try:
+            if owned and options:
+                connection = connection.execution_options(**options)
+            if connection.in_transaction():  # begun by its owner, or by a listener
+                transaction, commits = self._join(connection)
+            elif self.session.twophase:
+                transaction, commits = connection.begin_twophase(), True
+            else:
                 transaction, commits = connection.begin(), True
-            except BaseException:
+        except BaseException:
+            if owned:
                 connection.close()
-                raise
-        if self.parent is None and self.session.twophase and commits and not isinstance(bind, Connection):
-            transaction.rollback()
-            transaction = connection.begin_twophase()
+            raise
         self.connections[bind] = (connection, transaction, owned, commits)
         return connection
 
@@ -135,6 +149,7 @@ class SessionTransaction:
     def commit(self) -> None:
         """Flush, commit every connection, and let go of them."""
         session = self.session
+        self._check_open()
         self._end_inner()
         self.check_active()
         if self.origin is not SessionTransactionOrigin.SUBTRANSACTION:
@@ -161,6 +176,7 @@ class SessionTransaction:
 
     def rollback(self) -> None:
         """Roll every connection back and put the objects where the database has them."""
+        self._check_open()
         self._end_inner(rollback=True)
         if self.state is TransactionState.ACTIVE:
             self._undo(None)
@@ -228,11 +244,13 @@ class SessionTransaction:
 
     def __enter__(self) -> SessionTransaction:
         self.check_active()
+        self._outer_context, self.session._context = self.session._context, self
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.session._context, self._outer_context = self._outer_context, None
         if kind is None and self.state in (TransactionState.ACTIVE, TransactionState.DEACTIVE):
             try:
                 self.commit()

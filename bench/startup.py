@@ -49,6 +49,8 @@ table = Table(
 def _start(run: Run, define: str) -> None:
     """Run a whole program in an interpreter of its own, and take the time it tells."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    # as after an installation: every contender's bytecode is there
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM.format(define=define)],
         env=environment,

@@ -129,10 +129,12 @@ class Session(Writing):
     def dirty(self) -> IdentitySet:
         """The persistent objects that were written to, or whose values changed in place."""
         self.identity_map.settle_orphans()
-        found = [obj for state, obj in self.identity_map.modified.items() if state not in self._deleted]
-        for state in self.identity_map.watched:
+        found = []
+        # Comparing runs foreign code, during which objects may go, and be brought back as modified.
+        for state in list(self.identity_map.watched):
             if state.committed is None and state not in self._deleted and any(True for _ in changed_in_place(state)):
                 found.append(state())
+        found += [obj for state, obj in list(self.identity_map.modified.items()) if state not in self._deleted]
         return IdentitySet(obj for obj in found if obj is not None)
 
     @property

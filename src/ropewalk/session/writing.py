@@ -188,9 +188,13 @@ class Writing:
         identity_map = self.identity_map
         if identity_map.orphans:
             identity_map.settle_orphans()
-        return not (self._new or self._deleted or identity_map.modified) and not any(
-            any(True for _ in changed_in_place(state)) for state in list(identity_map.watched)
-        )
+        if self._new or self._deleted or identity_map.modified:
+            return False
+        for state in list(identity_map.watched):
+            if any(True for _ in changed_in_place(state)):
+                return False
+        # What changed and was dropped while we looked has been brought back as modified.
+        return not identity_map.modified
 
     def _autoflush(self) -> None:
         if not self.autoflush or self._flushing:

@@ -56,12 +56,14 @@ class Changes:
     """What was found, by class.
 
     :ivar switched: new states that take over the row of a deleted one → that one.
+    :ivar held: the objects that changed, which must not go before they are written.
     """
 
     inserts: dict[MapperPlan, Group] = field(default_factory=dict)
     updates: dict[MapperPlan, Group] = field(default_factory=dict)
     deletes: dict[MapperPlan, Group] = field(default_factory=dict)
     switched: dict[InstanceState, InstanceState] = field(default_factory=dict)
+    held: dict[InstanceState, Any] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.inserts or self.updates or self.deletes)
@@ -90,8 +92,8 @@ def find_changes(work: Work, only: set[InstanceState] | None) -> Changes:
         changes.inserts = _by_class(work.new.items())
     if work.deleted:
         changes.deletes = _by_class(work.deleted.items())
-    modified = dict(work.identity_map.modified)
-    for state in work.identity_map.watched:
+    modified = changes.held = dict(work.identity_map.modified)
+    for state in list(work.identity_map.watched):  # comparing runs foreign code, during which objects may go
         if state not in modified and (instance := state()) is not None and any(changed_in_place(state)):
             modified[state] = instance
     if modified:

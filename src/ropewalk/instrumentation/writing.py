@@ -75,7 +75,10 @@ def make_setattr(plain: set[str], special: dict[str, Setter], inherited: Any) ->
                     record(state, self, name)
             elif state.pk is not None:
                 if state.mutables is None:
-                    state.committed = {name: held.get(name, NO_VALUE)}
+                    try:
+                        state.committed = {name: held[name]}
+                    except KeyError:
+                        state.committed = {name: NO_VALUE}
                     if (owner := state.owner) is not None:
                         owner.modified[state] = self
                 else:

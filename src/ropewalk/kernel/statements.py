@@ -28,7 +28,7 @@ class Prepared:
         Another statement with an equal key gives its own in the same order.
     """
 
-    __slots__ = ("_sources", "compiled", "loaders", "positional", "quick", "statement", "text")
+    __slots__ = ("_plain", "_sources", "compiled", "loaders", "positional", "quick", "statement", "text")
 
     def __init__(self, statement: Any, dialect: Dialect, bindparams: Sequence[Any] = ()) -> None:
         self.statement = statement
@@ -40,6 +40,7 @@ class Prepared:
         # An IN list, or a value to be rendered literally, changes the text with each execution.
         self.quick: bool = not (compiled.post_compile_params or compiled.literal_execute_params)
         self._sources = self._find_sources(compiled, bindparams) if self.quick else ()
+        self._plain = self.positional and all(source[4] is None for source in self._sources)
 
     @staticmethod
     def _find_sources(compiled: Any, bindparams: Sequence[Any]) -> tuple[tuple[str, str, int, Any, Any], ...]:
@@ -84,6 +85,8 @@ class Prepared:
 
     def processed(self, values: Sequence[Any]) -> Any:
         """Return the driver's parameters for ``values``, which stand in the order of the text."""
+        if self._plain:
+            return tuple(values)
         converted = []
         try:
             for (_, _, _, _, processor), value in zip(self._sources, values, strict=True):

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.engine import Dialect
 
 from ..exc import InvalidRequestError, ObjectDeletedError
-from ..kernel.core import is_quiet, result_processor, run_text
+from ..kernel.core import is_quiet, raw_rows, result_processor, run_text
 from ..kernel.statements import Prepared
 from ..mapping.mapper import Mapper
 from ..state.instance import InstanceState
@@ -50,28 +50,26 @@ class ByKey:
         """Execute for one key; return the rows and the cursor's description."""
         dialect = connection.dialect
         values = (pk,) if self.mapper.single_pk is not None else pk
-        if options or statement is not None or not is_quiet(connection):
-            result = connection.execute(
-                self.statement if statement is None else statement,
-                {f"pk_{i}": value for i, value in enumerate(values)},
-                execution_options=options or {},
-            )
-            cursor: Any = result.cursor
-            rows = cursor.fetchall()
-            description = cursor.description
-            result.close()
-            return rows, description
-        prepared = self._prepared.get(dialect)
-        if prepared is None:
-            prepared = self._prepared[dialect] = Prepared(self.statement, dialect)
-        if prepared.arity == len(values):
-            parameters = prepared.processed(values)
-        else:  # a column property has literal values of its own
-            parameters = prepared.parameters((), {f"pk_{i}": value for i, value in enumerate(values)})
-        cursor = run_text(connection, prepared.text, parameters)
-        rows = cursor.fetchall()
-        description = cursor.description
-        cursor.close()
+        if not options and statement is None and is_quiet(connection):
+            prepared = self._prepared.get(dialect)
+            if prepared is None:
+                prepared = self._prepared[dialect] = Prepared(self.statement, dialect)
+            if prepared.quick:
+                if prepared.arity == len(values):
+                    parameters = prepared.processed(values)
+                else:  # a column property has literal values of its own
+                    parameters = prepared.parameters((), _named(values))
+                cursor = run_text(connection, prepared.text, parameters)
+                rows = cursor.fetchall()
+                description = cursor.description
+                cursor.close()
+                return rows, description
+        result = connection.execute(
+            self.statement if statement is None else statement, _named(values), execution_options=options or {}
+        )
+        description = None if result.cursor is None else result.cursor.description
+        rows = raw_rows(result)
+        result.close()
         return rows, description
 
     def load(
@@ -107,6 +105,10 @@ class ByKey:
                 result_processor(e.type, dialect, description[i][1]) for i, e in enumerate(self.slot.expressions)
             ]
         return [v if p is None else p(v) for p, v in zip(converters, row, strict=True)]
+
+
+def _named(values: Sequence[Any]) -> dict[str, Any]:
+    return {f"pk_{i}": value for i, value in enumerate(values)}
 
 
 def by_key(mapper: Mapper[Any], keys: frozenset[str] | None = None) -> ByKey:

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.util import LRUCache
 
 from ..exc import ArgumentError
-from ..kernel.core import cache_key, options_of, raw_columns, result_name, with_raw_columns
+from ..kernel.core import cache_key, options_of, raw_columns, result_name, selects_entity, shape_of, with_raw_columns
 from ..kernel.statements import Prepared
 from ..state.instance import InstanceState
 from .entities import EntityColumns, chosen_props, entity_in, forbidden_keys
@@ -23,6 +23,8 @@ from .results import metadata_of
 from .rows import Loader, compile_loader
 
 _plans: Any = LRUCache(1000)
+_shapes: dict[Any, tuple[Plan, Any]] = {}
+_MOST_SHAPES = 1000
 
 
 class Plan:
@@ -144,6 +146,22 @@ def hold(owner: Any, states: Sequence[InstanceState]) -> None:
 
 def plan_for(statement: Any) -> Bound:
     """Return the plan of a SELECT, with the statement's own values."""
+    shape = shape_of(statement)
+    if shape is None:
+        return _by_cache_key(statement)
+    known = _shapes.get(shape[0])
+    if known is not None:
+        return Bound(known[0], shape[1], statement)
+    bound = _by_cache_key(statement)
+    # where an attribute is an expression with values of its own, Core's key has these too
+    if [id(bind) for bind in bound.bindparams] == [id(bind) for bind in shape[1]]:
+        if len(_shapes) >= _MOST_SHAPES:
+            _shapes.clear()
+        _shapes[shape[0]] = bound.plan, statement
+    return bound
+
+
+def _by_cache_key(statement: Any) -> Bound:
     options = options_of(statement)
     key = cache_key(statement)
     if key is None:
@@ -158,7 +176,7 @@ def has_entities(statement: Any) -> bool:
     """Whether a statement is a SELECT with a mapped class in its list."""
     if isinstance(statement, FromStatement):
         return True
-    return isinstance(statement, Select) and any(entity_in(c) is not None for c in raw_columns(statement))
+    return isinstance(statement, Select) and selects_entity(statement)
 
 
 def check_selectable(thing: Any) -> None:

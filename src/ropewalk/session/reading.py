@@ -225,6 +225,9 @@ def _read(
     session._autoflush()
     query = ondemand.by_key(mapper)
     if not (options or with_for_update or execution_options or bind_arguments):
+        if session.transactional:
+            session._need_transaction().check_active()
+            return query.load(session.connection_for(mapper), session.identity_map, pk, populate)
         with session._unit():
             return query.load(session.connection_for(mapper), session.identity_map, pk, populate)
     statement = _locked(query.statement, with_for_update)

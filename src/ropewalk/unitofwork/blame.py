@@ -48,7 +48,7 @@ def blamed_rows(error: BaseException, statement: Any, batch: Batch, connection: 
     if not isinstance(error, DBAPIError) or error.connection_invalidated:
         return []
     found = _from_message(error, batch)
-    if len(found) != 1 and isinstance(error, (IntegrityError, DataError)):
+    if len(found) != 1 and _is_about_a_row(error):
         tried = _by_trying(statement, connection, rows)
         if tried is not None:
             return [tried]
@@ -58,24 +58,24 @@ def blamed_rows(error: BaseException, statement: Any, batch: Batch, connection: 
 # -- values that no driver takes ---------------------------------------------------------
 
 
-def odd_value(error: BaseException, batch: Batch) -> tuple[int | None, Column[Any] | None]:
+def odd_value(error: BaseException, batch: Batch) -> tuple[int, Column[Any]] | None:
     """Return row and column of a value whose Python type the driver or column type cannot take."""
     cause = error.orig if isinstance(error, StatementError) else error
     if isinstance(cause, OverflowError):
         return _first(batch, lambda value, _: isinstance(value, int) and not -(2**63) <= value < 2**63)
     if isinstance(error, DBAPIError) and not isinstance(error, (InterfaceError, ProgrammingError, DataError)):
-        return None, None
+        return None
     if isinstance(error, DataError):
         return _first(batch, _too_large)
     return _first(batch, lambda value, _: type(value) not in PLAIN)
 
 
-def _first(batch: Batch, test: Any) -> tuple[int | None, Column[Any] | None]:
+def _first(batch: Batch, test: Any) -> tuple[int, Column[Any]] | None:
     for i, row in enumerate(batch.rows):
         for column, value in zip(batch.columns, row, strict=True):
             if test(value, column):
                 return i, column
-    return None, None
+    return None
 
 
 def _too_large(value: Any, column: Column[Any]) -> bool:
@@ -172,6 +172,14 @@ def _text(value: Any) -> str | None:
 
 
 # -- trying again ------------------------------------------------------------------------
+
+
+def _is_about_a_row(error: DBAPIError) -> bool:
+    """Whether an error comes from the values of a row, and not from the state of a connection or transaction."""
+    if isinstance(error, (IntegrityError, DataError)):
+        return True
+    # MariaDB: constraint failed, incorrect value; they come as operational errors
+    return bool(error.orig and error.orig.args and error.orig.args[0] in (4025, 1366))
 
 
 def _by_trying(statement: Any, connection: Connection, rows: Any) -> int | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, select, tuple_
+from sqlalchemy import Column, Connection, select, tuple_
 from sqlalchemy.exc import DBAPIError, StatementError
 
 from ..exc import FlushError, SAWarning, StaleDataError
@@ -30,9 +30,12 @@ def explain(error: BaseException, statement: Any, batch: Batch, connection: Conn
 
     :param rows: the parameters as the driver got them.
     """
-    place, column = odd_value(error, batch)
-    if place is not None and column is not None:
-        error.add_note(_about_value(batch, place, column))
+    if isinstance(error, StatementError) and not isinstance(error, DBAPIError):
+        found = _refused(batch, connection) or odd_value(error, batch)
+    else:
+        found = odd_value(error, batch)
+    if found is not None:
+        error.add_note(_about_value(batch, *found))
         return
     places = blamed_rows(error, statement, batch, connection, rows)
     if not places:
@@ -47,25 +50,26 @@ def explain(error: BaseException, statement: Any, batch: Batch, connection: Conn
 
 def refused_value(error: Exception, statement: Any, batch: Batch, connection: Connection) -> StatementError:
     """Return the error for a value that its column type does not take, as Core would put it."""
-    place, column = 0, batch.columns[0]
-    processors = [bind_processor(c.type, connection.dialect) for c in batch.columns]
-    for i, row in enumerate(batch.rows):
-        for c, process, value in zip(batch.columns, processors, row, strict=True):
-            try:
-                if process is not None:
-                    process(value)
-            except Exception:
-                place, column = i, c
-                break
-        else:
-            continue
-        break
+    place, column = _refused(batch, connection) or (0, batch.columns[0])
     cls = type(error)
     refused = StatementError(
         f"({cls.__module__}.{cls.__qualname__}) {error}", statement.single, batch.rows[place], error
     )
     refused.add_note(_about_value(batch, place, column))
     return refused
+
+
+def _refused(batch: Batch, connection: Connection) -> tuple[int, Column[Any]] | None:
+    """Return row and column of the first value that its column type cannot convert."""
+    processors = [bind_processor(column.type, connection.dialect) for column in batch.columns]
+    for i, row in enumerate(batch.rows):
+        for column, process, value in zip(batch.columns, processors, row, strict=True):
+            try:
+                if process is not None:
+                    process(value)
+            except Exception:
+                return i, column
+    return None
 
 
 def no_key(plan: TablePlan, state: InstanceState, key: str, asked: bool = False) -> FlushError:

@@ -35,13 +35,16 @@ def write_inserts(change_set: ChangeSet, connection: Connection, journal: Journa
     for shape, states, objects in _by_shape(plan, change_set):
         batch = Batch("insert", shape, shape.columns, states, objects, shape.read(objects))
         computed = rows_with_expressions(batch.rows)
-        for i in computed:
-            _insert_expressions(shape, batch.part(i, i + 1), connection, journal)
-        if computed:
-            batch = batch.without(computed)
-        for part, statement, found in send(batch, insert_road, connection, journal):
-            if statement.fetches:
-                _take(shape, statement.fetches, part, found, journal)
+        if not computed:
+            _insert(shape, batch, connection, journal)
+            continue
+        for special, run in itertools.groupby(range(len(states)), computed.__contains__):
+            places = list(run)
+            if special:
+                for i in places:
+                    _insert_expressions(shape, batch.part(i, i + 1), connection, journal)
+            else:
+                _insert(shape, batch.part(places[0], places[-1] + 1), connection, journal)
 
 
 def _by_shape(
@@ -85,6 +88,20 @@ def _given(plan: TablePlan, objects: list[Values]) -> list[tuple[bool, ...]]:
     ]
 
 
+def _insert(shape: InsertShape, batch: Batch, connection: Connection, journal: Journal) -> None:
+    for part, statement, found in send(batch, insert_road, connection, journal):
+        if statement.fetches:
+            _take(shape, statement.fetches, part, found, journal)
+        if shape.defaulted:
+            _leave(shape, statement.fetches, part, journal)
+
+
+def _leave(shape: InsertShape, fetched: tuple[Column[Any], ...], batch: Batch, journal: Journal) -> None:
+    """Note the values that the database made and did not tell."""
+    keys = [shape.plan.columns[column] for column in shape.defaulted if column not in fetched]
+    journal.outdated(batch.states, batch.objects, keys)
+
+
 def _take(
     shape: InsertShape, columns: tuple[Column[Any], ...], batch: Batch, found: list[Row], journal: Journal
 ) -> None:
@@ -122,6 +139,7 @@ def _insert_expressions(shape: InsertShape, batch: Batch, connection: Connection
     journal.statements += 1
     if fetches:
         _take(shape, fetches, batch, [found], journal)
+    _leave(shape, fetches, batch, journal)
     journal.outdated(
         batch.states, batch.objects, [shape.plan.columns[column] for column in computed if column not in keys]
     )

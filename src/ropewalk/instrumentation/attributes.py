@@ -11,9 +11,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from sqlalchemy import ColumnElement
+from sqlalchemy.sql import operators
 from sqlalchemy.sql.operators import ColumnOperators
 
-from ..kernel.core import entity_column
+from ..kernel.core import comparison_copier, entity_column
 from ..state.instance import state_of
 
 if TYPE_CHECKING:
@@ -172,6 +173,17 @@ QueryableAttribute.__hash__ = object.__hash__  # type: ignore
 class InstrumentedAttribute(QueryableAttribute[T_co]):
     """A mapped column attribute as it stands on its class."""
 
+    def __init__(self, mapper: Mapper[Any], prop: MapperProperty, parent: Any = None) -> None:
+        super().__init__(mapper, prop, parent)
+        self._copiers: dict[Any, Callable[[Any], Any] | None] = {}
+
+    def _compare(self, op: Any, other: Any) -> Any:
+        """Compare for the first time: let Core do it, and keep what can repeat it for another value."""
+        comparison = self.operate(op, other)
+        if getattr(self.prop, "comparator_factory", None) is None:
+            self._copiers[op, type(other)] = comparison_copier(comparison, other)
+        return comparison
+
     if not TYPE_CHECKING:
 
         def __get__(self, instance: Any, owner: Any = None) -> Any:
@@ -182,6 +194,23 @@ class InstrumentedAttribute(QueryableAttribute[T_co]):
             if state is None:
                 return None
             return state.load_attribute(instance, self.key)
+
+
+def _comparison(op: Any) -> Any:
+    def compare(self: Any, other: Any) -> Any:
+        copier = self._copiers.get((op, type(other)), _FIRST)
+        if copier is None:
+            return self.operate(op, other)
+        return self._compare(op, other) if copier is _FIRST else copier(other)
+
+    return compare
+
+
+_FIRST: Any = object()
+
+for _op in ("eq", "ne", "lt", "le", "gt", "ge"):
+    setattr(InstrumentedAttribute, f"__{_op}__", _comparison(getattr(operators, _op)))
+InstrumentedAttribute.__hash__ = object.__hash__  # type: ignore
 
 
 class SynonymAttribute(QueryableAttribute[T_co]):

@@ -31,7 +31,9 @@ Self = TypeVar("Self", bound="Session")
 
 JoinMode = Literal["conditional_savepoint", "rollback_only", "control_fully", "create_savepoint"]
 
-_sessions: weakref.WeakValueDictionary[int, Session] = weakref.WeakValueDictionary()
+# Every session there is. Its own __del__ takes it out: a WeakValueDictionary would cost
+# a short session three times as much.
+_sessions: dict[int, weakref.ref[Session]] = {}
 _serial = itertools.count(1)
 
 
@@ -100,7 +102,10 @@ class Session(Writing):
         self._guard = Guard()
         self._flushing = False
         self._closed_for_good = False
-        _sessions[self.hash_key] = self
+        _sessions[self.hash_key] = weakref.ref(self)
+
+    def __del__(self, _pop: Any = _sessions.pop) -> None:
+        _pop(getattr(self, "hash_key", 0), None)
 
     # -- context -------------------------------------------------------------------------
 
@@ -468,5 +473,7 @@ def _named_binds(binds: Mapping[Any, Bind]) -> Binds:
 
 def close_all_sessions() -> None:
     """Close every session there is."""
-    for session in list(_sessions.values()):
-        session.close()
+    for reference in list(_sessions.values()):
+        session = reference()
+        if session is not None:
+            session.close()

@@ -134,8 +134,7 @@ KEYS = {
 @pytest.mark.parametrize("kind", KEYS)
 def test_keys_of_every_type(owner, make, kind):
     type_, keys = KEYS[kind]
-    options = {"autoincrement": False} if kind == "big" else {}
-    Thing = make(owner, Column("id", type_, primary_key=True, **options), Column("x", Integer))
+    Thing = make(owner, Column("id", type_, primary_key=True, autoincrement=False), Column("x", Integer))
     things = [Thing(id=key, x=number) for number, key in enumerate(keys)]
     owner.add(*things)
     owner.flush()

@@ -128,12 +128,13 @@ def _meet_existing_rows(work: Work, changes: Changes) -> None:
         entries = work.identity_map.map_for(plan.mapper)
         if not entries:
             continue
-        pk_keys = plan.mapper.pk_keys
+        single, pk_keys = plan.mapper.single_pk, plan.mapper.pk_keys
         for state, values in zip(states, objects, strict=True):
-            if any(values.get(key) is None for key in pk_keys):
+            pk = values.get(single) if single is not None else tuple([values.get(key) for key in pk_keys])
+            if pk is None:
                 continue
             try:
-                existing = entries.get(plan.key_of(values))
+                existing = entries.get(pk)
             except TypeError:  # not hashable, so in no identity map
                 continue
             if existing is None or existing is state or existing() is None:

@@ -42,10 +42,11 @@ def rows_with_expressions(rows: Iterable[tuple[Any, ...]]) -> set[int]:
 
     To ask each value would cost more than to insert it. The types of all values are few.
     """
+    found = set(map(type, chain.from_iterable(rows)))
+    if found <= PLAIN:
+        return set()
     suspects = {
-        class_
-        for class_ in set(map(type, chain.from_iterable(rows))) - PLAIN
-        if issubclass(class_, ClauseElement) or hasattr(class_, "__clause_element__")
+        class_ for class_ in found - PLAIN if issubclass(class_, ClauseElement) or hasattr(class_, "__clause_element__")
     }
     if not suspects:
         return set()

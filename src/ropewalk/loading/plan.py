@@ -14,7 +14,16 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.util import LRUCache
 
 from ..exc import ArgumentError
-from ..kernel.core import cache_key, options_of, raw_columns, result_name, selects_entity, shape_of, with_raw_columns
+from ..kernel.core import (
+    cache_key,
+    options_of,
+    raw_columns,
+    result_name,
+    selects_entity,
+    shape_of,
+    statement_entity,
+    with_raw_columns,
+)
 from ..kernel.statements import Prepared
 from ..state.instance import InstanceState
 from .entities import EntityColumns, chosen_props, entity_in, forbidden_keys
@@ -32,9 +41,10 @@ class Plan:
 
     :ivar slots: for each member of the SELECT list an :class:`EntityColumns`, or None for a plain column.
     :ivar names: the name of each member in a row.
+    :ivar subject: the mapper of the first entity, or None: it decides on the engine.
     """
 
-    __slots__ = ("_prepared", "bindparams", "metadata", "names", "single", "slots", "statement", "types")
+    __slots__ = ("_prepared", "bindparams", "metadata", "names", "single", "slots", "statement", "subject", "types")
 
     def __init__(self, statement: Any, options: Sequence[Any], bindparams: Sequence[Any] = ()) -> None:
         self.slots: list[EntityColumns | None] = []
@@ -58,6 +68,8 @@ class Plan:
                 self.types.extend(e.type for e in slot.expressions)
                 columns.extend(slot.expressions)
         self.single = len(self.slots) == 1
+        entity = statement_entity(statement)
+        self.subject = None if entity is None else entity.mapper
         self.metadata = metadata_of(self.names, self.slots)
         self.statement = with_raw_columns(statement, columns)
         self._prepared: dict[Dialect, Prepared] = {}

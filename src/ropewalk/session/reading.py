@@ -61,15 +61,23 @@ def execute_planned(
     bind_arguments: Mapping[str, Any] | None,
 ) -> Result[Any]:
     """Execute a SELECT, or a FromStatement, by a plan of ours; to be called inside the guard."""
-    options = {**statement.get_execution_options(), **(execution_options or {})}
+    options = statement.get_execution_options()
+    if execution_options:
+        options = {**options, **execution_options}
     if isinstance(statement, FromStatement):
         data = load(session, statement, statement, params, options, bind_arguments, statement.single)
         return result_of(statement.metadata, data, statement.single)
     bound = plan_for(statement)
     plan = bound.plan
-    if options.get("yield_per"):
+    if not (options or params or bind_arguments):
+        session._autoflush()
+        with session._unit():
+            connection = session.connection_for(plan.subject, statement)
+            data = bound.load_all(connection, session.identity_map, None, None, plan.single)
+    elif options.get("yield_per"):
         return _stream(session, bound, params, options, bind_arguments)
-    data = load(session, bound, statement, params, options, bind_arguments, plan.single)
+    else:
+        data = load(session, bound, statement, params, options, bind_arguments, plan.single)
     return result_of(plan.metadata, data, plan.single)
 
 

@@ -66,5 +66,5 @@ $(VENV)/test.done: pyproject.toml | $(PY)
 	@touch $@
 
 $(VENV)/lint.done: pyproject.toml | $(PY)
-	$(INSTALL) '.[lint,test]'
+	$(INSTALL) '.[demo,lint,test]'
 	@touch $@

@@ -2,7 +2,7 @@
 
 import pytest
 from databases import count_statements
-from sqlalchemy import String, bindparam, func, text
+from sqlalchemy import String, bindparam, event, func, text
 from sqlalchemy.exc import MultipleResultsFound, NoResultFound
 
 from ropewalk import (
@@ -10,6 +10,7 @@ from ropewalk import (
     Mapped,
     Session,
     aliased,
+    declarative_base,
     inspect,
     mapped_column,
     select,
@@ -336,3 +337,25 @@ def test_core_insert_update_delete(session):
 
 def test_connection_gives_core_its_turn(session):
     assert session.connection().scalar(select(func.count()).select_from(Fruit.__table__)) == 4
+
+
+@pytest.mark.parametrize("listened", [False, True])
+def test_equal_statements_with_other_values_find_other_rows(sqlite_engine, listened):
+    OtherBase = declarative_base()
+
+    class Coin(OtherBase):
+        __tablename__ = "coin"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        worth: Mapped[int]
+
+    OtherBase.metadata.create_all(sqlite_engine)
+    if listened:
+        event.listen(sqlite_engine, "before_cursor_execute", lambda *_: None)
+    with Session(sqlite_engine) as session:
+        session.add_all([Coin(worth=worth) for worth in (1, 2, 5)])
+        session.commit()
+        for worth in (1, 2, 5):
+            assert session.scalars(select(Coin).where(Coin.worth == worth)).one().worth == worth
+            assert session.scalars(select(Coin).where(Coin.worth.in_([worth]))).one().worth == worth
+            assert session.query(Coin).filter_by(worth=worth).one().worth == worth
+            assert session.query(Coin).filter(Coin.worth == worth).one().worth == worth

@@ -103,17 +103,17 @@ class Prepared:
         bindparams: Sequence[Any] = (),
         given: Mapping[str, Any] | None = None,
         options: Mapping[str, Any] | None = None,
-        statement: Any = None,
+        own_statement: Callable[[], Any] | None = None,
     ) -> Any:
         """Execute and return the driver's cursor, by the shortest road open.
 
-        :param statement: what to run through Core where the text alone won't do: the same
-            statement with this call's own literal values.
+        :param own_statement: gives what to run through Core where the text alone won't do: the same
+            statement with this call's own literal values, which ``bindparams`` are.
         """
         if self.quick and not options and is_quiet(connection):
             return run_text(connection, self.text, self.parameters(bindparams, given))
         result = connection.execute(
-            self.statement if statement is None else statement,
+            self.statement if own_statement is None else own_statement(),
             dict(given) if given else None,
             execution_options=options or {},
         )

@@ -20,10 +20,10 @@ from ..kernel.core import (
     raw_columns,
     result_name,
     selects_entity,
-    shape_of,
     statement_entity,
     with_raw_columns,
 )
+from ..kernel.shortcuts import shape_of
 from ..kernel.statements import Prepared
 from ..state.instance import InstanceState
 from .entities import EntityColumns, chosen_props, entity_in, forbidden_keys
@@ -112,12 +112,8 @@ class Bound:
         options: Mapping[str, Any] | None = None,
     ) -> tuple[Any, Prepared]:
         """Execute; return the driver's cursor and what was executed."""
-        dialect = connection.dialect
-        prepared = self.plan.prepared(dialect)
-        own = None
-        if not (prepared.quick and not options):
-            own = self.own_statement()
-        return prepared.execute(connection, self.bindparams, given, options, own), prepared
+        prepared = self.plan.prepared(connection.dialect)
+        return prepared.execute(connection, self.bindparams, given, options, self.own_statement), prepared
 
     def own_statement(self) -> Any:
         """Return the Core statement with this call's own literal values."""

@@ -139,7 +139,8 @@ class QueryableAttribute(_Attribute[T_co]):
 
     def adapt_to(self, parent: Any, adapt: Callable[[Any], Any]) -> QueryableAttribute[T_co]:
         """Return this attribute as one of ``parent``, an alias, with its columns replaced by ``adapt``."""
-        new: QueryableAttribute[T_co] = QueryableAttribute(self.prop.parent, self.prop, parent)
+        # Of the class's own type: Python turns ``a == b`` round where b's type derives from a's.
+        new: QueryableAttribute[T_co] = InstrumentedAttribute(self.prop.parent, self.prop, parent)
         new._expression = entity_column(adapt(self.prop.expression), parent, self.key)  # type: ignore[attr-defined]
         return new
 

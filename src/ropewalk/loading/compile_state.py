@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..kernel.core import PLUGIN, CompileState, SelectState, options_of, raw_columns
+from ..kernel.core import PLUGIN, CompileState, NamedByEntity, options_of, raw_columns
 from .entities import EntityColumns, chosen_props, default_props, entity_in, expand
 from .from_statement import FromStatement
 
 
 @CompileState.plugin_for(PLUGIN, "select")
-class EntitySelectState(SelectState):
+class EntitySelectState(NamedByEntity):
     """The compile state of a SELECT with entities in it."""
 
     def __init__(self, statement: Any, compiler: Any, **kw: Any) -> None:

@@ -26,7 +26,7 @@ from ..kernel.core import (
 from ..kernel.shortcuts import shape_of
 from ..kernel.statements import Prepared
 from ..state.instance import InstanceState
-from .entities import EntityColumns, chosen_props, entity_in, forbidden_keys
+from .entities import EntityColumns, chosen_props, entity_in, expand, forbidden_keys
 from .from_statement import FromStatement
 from .results import metadata_of
 from .rows import Loader, compile_loader
@@ -119,7 +119,8 @@ class Bound:
         """Return the Core statement with this call's own literal values."""
         if self.statement is None:
             return self.plan.statement
-        return with_raw_columns(self.statement, raw_columns(self.plan.statement))
+        # expanded anew: the columns of an alias or subquery belong to this very statement
+        return expand(self.statement, options_of(self.statement))
 
     def load_all(
         self,

@@ -14,7 +14,8 @@ from sqlalchemy import ColumnElement
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.operators import ColumnOperators
 
-from ..kernel.core import comparison_copier, entity_column
+from ..kernel.core import entity_column
+from ..kernel.shortcuts import comparison_copier
 from ..state.instance import state_of
 
 if TYPE_CHECKING:

@@ -8,9 +8,6 @@ to execute; and as long as a query is ``_plain`` its steps are also the key unde
 
 from __future__ import annotations
 
-import datetime
-import decimal
-import uuid
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -21,6 +18,7 @@ from ..exc import ArgumentError, InvalidRequestError
 from ..instrumentation.aliases import AliasedClass
 from ..instrumentation.attributes import InstrumentedAttribute
 from ..kernel.core import as_criterion, as_from, as_grouping, as_ordering, as_row_count, as_statement
+from ..kernel.shortcuts import PLAIN_VALUES
 from .query_names import as_entities, attribute_in, mapped_class, namespace_of
 
 if TYPE_CHECKING:
@@ -36,13 +34,8 @@ Step = tuple[str, tuple[Any, ...], tuple[Any, ...]]
 
 NOTHING: Mapping[str, Any] = {}
 
-# Values that Core always makes a parameter of, and never SQL (as it does with None).
-PLAIN_VALUES = frozenset(
-    {
-        int, str, bytes, float, bool, decimal.Decimal, uuid.UUID,
-        datetime.date, datetime.datetime, datetime.time, datetime.timedelta,
-    }
-)  # fmt: skip
+# Values of which Core makes a parameter, and not SQL as of None. (Of True it does, which is the same to a column.)
+_PARAMETERS = PLAIN_VALUES | {bool}
 
 
 class QueryBuilder(Generic[T]):
@@ -159,7 +152,7 @@ class QueryBuilder(Generic[T]):
         if self._plain and mapper is not None and mapper.column_props.keys() >= kwargs.keys():
             values = tuple(kwargs.values())
             types = tuple(map(type, values))
-            if PLAIN_VALUES.issuperset(types):
+            if _PARAMETERS.issuperset(types):
                 new = object.__new__(type(self))
                 pieces = new.__dict__
                 pieces.update(self.__dict__)

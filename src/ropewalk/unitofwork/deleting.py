@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from .batches import Batch, send
 from .changes import ChangeSet
-from .errors import check_matched
+from .errors import check_matched, refuse_null_keys
 from .journal import Journal
 from .roads import delete_road
 
@@ -16,7 +16,9 @@ def write_deletes(change_set: ChangeSet, connection: Connection, journal: Journa
     plan = change_set.plan
     shape = plan.delete_shape
     states = change_set.states
-    batch = Batch("delete", shape, shape.columns, states, change_set.objects, plan.old_keys(states))
+    rows = plan.old_keys(states)
+    refuse_null_keys("DELETE", plan, states, rows)
+    batch = Batch("delete", shape, shape.columns, states, change_set.objects, rows)
     matched = 0
     for _, _, count in send(batch, delete_road, connection, journal):
         matched = -1 if count < 0 or matched < 0 else matched + count

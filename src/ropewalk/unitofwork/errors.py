@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, StatementError
 from ..exc import FlushError, SAWarning, StaleDataError
 from ..kernel.core import bind_processor
 from .blame import blamed_rows, odd_value
-from .plan import TablePlan, Values
+from .plan import Row, TablePlan, Values
 
 if TYPE_CHECKING:
     from ..state.instance import InstanceState
@@ -89,6 +89,19 @@ def no_key(plan: TablePlan, state: InstanceState, key: str, asked: bool = False)
         f"for {plan.table.name}.{column.name}. Set it before the flush, or give the column a default, such as "
         f"default=uuid.uuid4, a Sequence or Identity(), or autoincrement=True for an integer."
     )
+
+
+def refuse_null_keys(verb: str, plan: TablePlan, states: list[InstanceState], keys: list[Row]) -> None:
+    """Raise for an object whose key is NULL in part: no comparison would find its row."""
+    if not plan.partial_keys:
+        return
+    for state, key in zip(states, keys, strict=True):
+        if None in key:
+            column = plan.pk_columns[key.index(None)]
+            raise FlushError(
+                f"{verb} of {state.describe()} cannot find its row: NULL stands in its primary key, in "
+                f"{plan.table.name}.{column.name}, and equals nothing. Change the row with a statement of your own."
+            )
 
 
 def check_matched(verb: str, batch: Batch, matched: int, connection: Connection) -> None:

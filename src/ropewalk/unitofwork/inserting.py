@@ -28,10 +28,8 @@ def write_inserts(change_set: ChangeSet, connection: Connection, journal: Journa
     plan = change_set.plan
     if plan.client_defaults:
         fill_in(plan, connection, change_set.objects, journal)
-    for key in plan.required:
-        for state, values in zip(change_set.states, change_set.objects, strict=True):
-            if values.get(key) is None:
-                raise no_key(plan, state, key)
+    if plan.required:
+        _require_keys(plan, change_set)
     for shape, states, objects in _by_shape(plan, change_set):
         batch = Batch("insert", shape, shape.columns, states, objects, shape.read(objects))
         computed = rows_with_expressions(batch.rows)
@@ -45,6 +43,20 @@ def write_inserts(change_set: ChangeSet, connection: Connection, journal: Journa
                     _insert_expressions(shape, batch.part(i, i + 1), connection, journal)
             else:
                 _insert(shape, batch.part(places[0], places[-1] + 1), connection, journal)
+
+
+def _require_keys(plan: TablePlan, change_set: ChangeSet) -> None:
+    """Refuse objects without a key, before the database does it in words of its own."""
+    for key in plan.required:
+        if plan.partial_keys and plan.column_of[key].nullable:
+            continue
+        for state, values in zip(change_set.states, change_set.objects, strict=True):
+            if values.get(key) is None:
+                raise no_key(plan, state, key)
+    if plan.partial_keys:
+        for state, values in zip(change_set.states, change_set.objects, strict=True):
+            if all(values.get(key) is None for key in plan.pk_keys) and len(plan.required) == len(plan.pk_keys):
+                raise no_key(plan, state, plan.pk_keys[0])
 
 
 def _by_shape(

@@ -54,6 +54,11 @@ class Journal:
         if keys:
             self._outdated.append((states, objects, keys))
 
+    @property
+    def left_values(self) -> bool:
+        """Whether some values are left to be loaded."""
+        return bool(self._outdated)
+
     def take_over(self) -> None:
         """Bring the values that waited into the objects."""
         for key, objects, found in self._fetched:

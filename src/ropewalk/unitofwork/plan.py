@@ -46,9 +46,13 @@ class MapperPlan:
         single = mapper.single_pk
         #: from an object's values its bare key, as ``state.pk`` holds it
         self.key_of: Callable[[Values], Any] = itemgetter(single) if single is not None else _getter(mapper.pk_keys)
-        #: attributes that are NULL where an INSERT does not give them
-        self.null_keys = frozenset(
-            k for k, p in props if p.writable and all(c.default is None and c.server_default is None for c in p.columns)
+        #: attributes, of those, that are NULL where an INSERT does not give them
+        self.null_keys = tuple(
+            k
+            for k, p in props
+            if k in self.loaded_keys
+            and p.writable
+            and all(c.default is None and c.server_default is None for c in p.columns)
         )
         self.get_loaded = _getter(tuple(self.loaded_keys))
         #: attributes for which ``==`` is the comparison of their type
@@ -80,6 +84,7 @@ class TablePlan:
         self.pk_columns: tuple[Column[Any], ...] = tuple(pk)
         self.pk_keys = tuple(self.columns[c] for c in pk)
         self.old_keys: Callable[[Iterable[Any]], list[Row]] = self._key_reader()
+        self.sort_keys = [getattr(c.type, "sort_key_function", None) for c in pk]
         # Core knows how to serve a column that no attribute stands for.
         hidden = [c for c in table.columns if c not in self.columns]
         self.hidden_defaults = any(c.default is not None for c in hidden)
@@ -109,6 +114,8 @@ class TablePlan:
                 required.append(key)
         #: key attributes that nobody but the program can give a value
         self.required = tuple(required)
+        #: whether a key may be NULL in part, as SQLite has it for columns that are declared nullable
+        self.partial_keys = len(pk) > 1 and self.mapper.allow_partial_pks
 
     def _sort_update_columns(self) -> None:
         self.client_onupdates: list[tuple[Column[Any], str]] = []

@@ -100,7 +100,9 @@ def _make_update(shape: UpdateShape, connection: Connection, core: bool, transla
     columns = (*shape.columns, *shape.plan.pk_columns)
     if not core and all_plain(columns, dialect):
         if speaks_arrays(dialect):
-            types = _array_types(columns, dialect)
+            # New keys need an order, in which each is free when its turn comes; a join has none.
+            rekeys = not set(shape.columns).isdisjoint(shape.plan.pk_columns)
+            types = None if rekeys else _array_types(columns, dialect)
             if types is not None:
                 return ArrayUpdate(shape, dialect, types)
         elif placeholder_of(dialect):

@@ -25,6 +25,7 @@ def take_over(work: Work, changes: Changes, journal: Journal) -> Outcome:
     """Make states and identity map agree with the database, and say what was done."""
     outcome = Outcome(statements=journal.statements)
     identity_map = work.identity_map
+    lacking = [plan for plan, (_, objects) in changes.inserts.items() if not _fill_nulls(plan, objects)]
     journal.take_over()
     for plan, (states, _) in changes.deletes.items():
         _forget_deleted(identity_map, plan, states)
@@ -37,15 +38,16 @@ def take_over(work: Work, changes: Changes, journal: Journal) -> Outcome:
         _settle(identity_map, plan, states, objects, journal)
     for plan, group in changes.inserts.items():
         _register(identity_map, plan, group)
+        if journal.left_values or plan in lacking:
+            _expire_partly_loaded(plan, group)
         outcome.inserted.extend(group[0])
     if changes.switched:
         for plan, (states, objects) in changes.updates.items():
             places = [i for i, state in enumerate(states) if state in changes.switched]
             if places:
                 taken = [states[i] for i in places], [objects[i] for i in places]
-                for state in taken[0]:  # what it was not given stands as the deleted object had it
-                    state.expired = True
                 _register(identity_map, plan, taken)
+                _expire_partly_loaded(plan, taken)  # what it was not given stands as the deleted object had it
                 outcome.inserted.extend(taken[0])
         outcome.updated = [state for state in journal.updated if state not in changes.switched]
     else:
@@ -77,7 +79,10 @@ def _rekey(identity_map: IdentityMap, changes: Changes, journal: Journal, outcom
     moved: list[tuple[InstanceState, Values, Any]] = []
     for state in dict.fromkeys(journal.rekeyed):
         values = objects[state]
-        new = _plan(changes, state).key_of(values)
+        names = state.mapper.pk_keys
+        # A part of the key that was not loaded has not changed either.
+        parts = tuple([values.get(key, old) for key, old in zip(names, state.identity or (), strict=True)])
+        new = parts[0] if state.mapper.single_pk is not None else parts
         if new != state.pk:
             moved.append((state, values, new))
     # All out before the first goes in: two objects may have swapped their keys.
@@ -91,10 +96,6 @@ def _rekey(identity_map: IdentityMap, changes: Changes, journal: Journal, outcom
         displaced = identity_map.put(state, state())
         if displaced is not None:
             _displace(identity_map, displaced, state)
-
-
-def _plan(changes: Changes, state: InstanceState) -> MapperPlan:
-    return next(plan for plan in changes.updates if plan.mapper is state.mapper)
 
 
 def _settle(
@@ -141,24 +142,26 @@ def _register(identity_map: IdentityMap, plan: MapperPlan, group: Group) -> None
     if plan.computed_keys:
         for state, values in zip(states, objects, strict=True):
             _unload(plan, state, values)
+
+
+def _fill_nulls(plan: MapperPlan, objects: list[Values]) -> bool:
+    """Give inserted objects None for what was inserted as NULL, and tell whether they now have all values."""
     try:
-        all(map(plan.get_loaded, objects))
+        for _ in map(plan.get_loaded, objects):
+            pass
+        return True
     except KeyError:
-        for state, values in zip(states, objects, strict=True):
-            _complete(plan, state, values)
+        for values in objects:
+            for key in plan.null_keys:
+                values.setdefault(key)
+        return False
 
 
-def _complete(plan: MapperPlan, state: InstanceState, values: Values) -> None:
-    """Give an inserted object what it lacks.
-
-    What was inserted as NULL is None. What the database made is left to be loaded, and where it
-    made anything, all that lacks is loaded together.
-    """
-    lacking = plan.loaded_keys - values.keys()
-    if state.expired or not lacking <= plan.null_keys:
-        state.expired = True
-    else:
-        values.update(dict.fromkeys(lacking))
+def _expire_partly_loaded(plan: MapperPlan, group: Group) -> None:
+    """Have what the database made loaded when it is next read."""
+    for state, values in zip(*group, strict=True):
+        if not plan.loaded_keys <= values.keys():
+            state.expired = True
 
 
 def _watch(plan: MapperPlan, state: InstanceState, values: Values) -> None:
@@ -180,17 +183,18 @@ def _unload(plan: MapperPlan, state: InstanceState, values: Values) -> None:
 
 def _displace(identity_map: IdentityMap, old: InstanceState, new: InstanceState) -> None:
     """Put an object out whose key another one has taken."""
-    if old() is None:
+    instance = old()
+    if instance is None:
         return
-    warnings.warn(
-        f"{new.describe()} has taken the place of another object with the same primary key in the identity map; that "
-        f"one is detached now. Its row was deleted, or got another key, without the session's knowledge.",
-        SAWarning,
-        stacklevel=2,
-    )
-    identity_map.modified.pop(old, None)
-    identity_map.watched.pop(old, None)
-    if identity_map.held is not None:
-        identity_map.held.pop(old, None)
+    if all(key in instance.__dict__ for key in old.mapper.pk_keys):  # an expired one was in doubt anyway
+        warnings.warn(
+            f"{new.describe()} has taken the place of another object with the same primary key in the identity map; "
+            f"that one is detached now. Its row was deleted, or got another key, without the session's knowledge.",
+            SAWarning,
+            stacklevel=2,
+        )
+    for others in (identity_map.modified, identity_map.watched, identity_map.held):
+        if others:
+            others.pop(old, None)
     old.owner = None
     old.status = DETACHED

@@ -11,9 +11,9 @@ from sqlalchemy import Connection
 from .batches import Batch, send
 from .changes import ChangeSet, changed_keys, differs
 from .defaults import onupdate_values
-from .errors import check_matched, explain
+from .errors import check_matched, explain, refuse_null_keys
 from .journal import Journal
-from .plan import Row, UpdateShape, Values, plan_of
+from .plan import Row, TablePlan, UpdateShape, Values, plan_of
 from .roads import update_road
 from .through_core import CoreUpdate, update_expressions
 from .values import is_expression, rows_with_expressions
@@ -49,10 +49,11 @@ def write_updates(
                 for row, values in zip(rows, objects, strict=True)
             ]
         keys = shape.plan.old_keys([switched.get(state, state) for state in states] if switched else states)
+        refuse_null_keys("UPDATE", shape.plan, states, keys)
         rows = list(map(add, rows, keys))
         batch = Batch("update", shape, (*shape.columns, *shape.plan.pk_columns), states, objects, rows)
         computed = rows_with_expressions(rows)
-        for i in computed:
+        for i in sorted(computed):
             _update_expressions(batch.part(i, i + 1), connection, journal)
         if computed:
             batch = batch.without(computed)
@@ -87,18 +88,23 @@ def _by_shape(
     for changed, (states, objects) in groups.items():
         keys = tuple([key for key in changed if key in plan.column_of])
         if keys:
-            shapes.append((plan.update_shape(keys), *_by_key(states, objects)))
+            shapes.append((plan.update_shape(keys), *_by_key(plan, states, objects)))
     return shapes
 
 
-def _by_key(states: list[InstanceState], objects: list[Values]) -> Group:
+def _by_key(plan: TablePlan, states: list[InstanceState], objects: list[Values]) -> Group:
     """Sort rows by their keys: two transactions that lock rows in the same order cannot wait for each other."""
     keys = list(map(_bare_key, states))
     try:
+        if any(plan.sort_keys):
+            keys = [
+                tuple([sort(part) if sort else part for sort, part in zip(plan.sort_keys, key, strict=True)])
+                for key in plan.old_keys(states)
+            ]
         if keys == sorted(keys):
             return states, objects
         order = sorted(range(len(keys)), key=keys.__getitem__)
-    except TypeError:  # keys without an order
+    except TypeError:  # keys without an order, or none: a new object takes over a row
         return states, objects
     return [states[i] for i in order], [objects[i] for i in order]
 

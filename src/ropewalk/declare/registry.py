@@ -11,6 +11,7 @@ from sqlalchemy.types import TypeEngine
 
 from ..exc import ArgumentError
 from ..instrumentation.manager import uninstrument_class, unknown_keyword
+from ..mapping import configuring
 from ..mapping.mapper import Mapper
 from ..mapping.properties import column_property, deferred, synonym
 from . import dataclass
@@ -206,13 +207,18 @@ class registry:
         ``__declare_first__()`` of the mapped classes runs before, ``__declare_last__()`` after.
         """
         if not self._unconfigured:
+            configuring.configure_registry(self)  # a relationship may have come to a mapper that was complete
             return
         self._unconfigured.clear()
-        for hook in ("__declare_first__", "__declare_last__"):
-            for mapper in self._mappers_in_order():
-                declared = getattr(mapper.class_, hook, None)
-                if declared is not None:
-                    declared()
+        self._call_hook("__declare_first__")
+        configuring.configure_registry(self)
+        self._call_hook("__declare_last__")
+
+    def _call_hook(self, name: str) -> None:
+        for mapper in self._mappers_in_order():
+            declared = getattr(mapper.class_, name, None)
+            if declared is not None:
+                declared()
 
     def dispose(self, cascade: bool = False) -> None:
         """Take all mappings of this registry off their classes."""

@@ -29,6 +29,14 @@ class NoArg(Enum):
         return "NO_ARG"
 
 
+class RelationshipDirection(Enum):
+    """On which side of a relationship the foreign key stands."""
+
+    ONETOMANY = 1
+    MANYTOONE = 2
+    MANYTOMANY = 3
+
+
 class PassiveFlag(IntFlag):
     """How much work a read of an attribute may cause."""
 
@@ -53,3 +61,6 @@ class PassiveFlag(IntFlag):
 NO_VALUE: Final = LoaderCallableStatus.NO_VALUE
 PASSIVE_NO_RESULT: Final = LoaderCallableStatus.PASSIVE_NO_RESULT
 NO_ARG: Final = NoArg.NO_ARG
+ONETOMANY: Final = RelationshipDirection.ONETOMANY
+MANYTOONE: Final = RelationshipDirection.MANYTOONE
+MANYTOMANY: Final = RelationshipDirection.MANYTOMANY

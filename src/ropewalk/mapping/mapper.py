@@ -17,6 +17,7 @@ from sqlalchemy.sql.selectable import Join
 from ..exc import ArgumentError, InvalidRequestError, UnmappedColumnError
 from ..kernel.core import CacheKeyed, as_column_element
 from .properties import ColumnProperty, MapperProperty, SynonymProperty
+from .relationships import RelationshipProperty
 
 T = TypeVar("T")
 
@@ -106,9 +107,12 @@ class Mapper(CacheKeyed, Generic[T]):
         self.reconstructor: Any = None
         self.class_manager: Any = None  # set when the class is instrumented
         self.configured = True
+        self.failure: Exception | None = None  # why its relationships cannot be configured
 
         self.props: dict[str, MapperProperty] = {}
         self.column_props: dict[str, ColumnProperty] = {}
+        self.relationship_props: dict[str, RelationshipProperty] = {}
+        self.delete_orphan_from: list[RelationshipProperty] = []  # relationships whose lost members are deleted
         self.key_of: dict[ColumnElement[Any], str] = {}
         self._include = None if include_properties is None else _names(include_properties)
         self._exclude = frozenset() if exclude_properties is None else _names(exclude_properties)
@@ -125,7 +129,9 @@ class Mapper(CacheKeyed, Generic[T]):
     def _take_in_properties(self, properties: dict[str, Any]) -> None:
         if self.inherits is not None and not self.concrete:
             for key, prop in self.inherits.props.items():
-                if key not in properties:
+                if isinstance(prop, RelationshipProperty):
+                    self._inherit(key, prop)
+                elif key not in properties:
                     self.add_property(key, prop.copy() if isinstance(prop, ColumnProperty) else copy.copy(prop))
         named: dict[Any, str] = {}  # column of the table → the attribute that asks for it
         moved: dict[str, str] = {}
@@ -176,13 +182,24 @@ class Mapper(CacheKeyed, Generic[T]):
         taken.key = key
         taken.parent = self
         self.props[key] = taken
+        self.relationship_props.pop(key, None)
+        if isinstance(taken, RelationshipProperty):
+            self.relationship_props[key] = taken
+            for mapper in self.self_and_descendants - {self}:
+                mapper._inherit(key, taken)
         if isinstance(taken, ColumnProperty):
             self.column_props[key] = taken
             for column in taken.columns:
                 self.key_of[column] = key
         if self.class_manager is not None:  # mapped already: the class gains the attribute now
             self.class_manager.attach(taken)
+        taken.taken_in()
         return taken
+
+    def _inherit(self, key: str, prop: RelationshipProperty) -> None:
+        """Take in a relationship of the mapper inherited from, which stays the relationship's parent."""
+        if key not in self.props or self.relationship_props.get(key) is not None:
+            self.props[key] = self.relationship_props[key] = prop
 
     def _find_primary_key(self, given: Iterable[Any] | None) -> tuple[Column[Any], ...]:
         if given is not None:
@@ -258,8 +275,8 @@ class Mapper(CacheKeyed, Generic[T]):
         return Collection({k: p for k, p in self.props.items() if p.is_synonym})
 
     @property
-    def relationships(self) -> Collection[MapperProperty]:
-        return Collection({k: p for k, p in self.props.items() if p.is_relationship})
+    def relationships(self) -> Collection[RelationshipProperty]:
+        return Collection(dict(self.relationship_props))
 
     @property
     def columns(self) -> Collection[ColumnElement[Any]]:

@@ -81,6 +81,9 @@ class MapperProperty:
         self.info: dict[Any, Any] = {} if info is None else dict(info)
         self.attribute_options = attribute_options or AttributeOptions()
 
+    def taken_in(self) -> None:
+        """A mapper has taken this property in: ``key`` and ``parent`` are known."""
+
     @property
     def class_attribute(self) -> Any:
         """The attribute on the mapped class."""

@@ -8,13 +8,10 @@ supported release.
 
 from __future__ import annotations
 
-import datetime
 import inspect
 import os
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 from typing import Any, cast
-from uuid import UUID
 
 from sqlalchemy import Column, ColumnClause, ColumnElement, Connection, ForeignKey, FromClause, Integer
 from sqlalchemy.engine import Dialect
@@ -23,9 +20,10 @@ from sqlalchemy.inspection import _registrars
 from sqlalchemy.sql import coercions, roles, visitors
 from sqlalchemy.sql.base import CompileState, ExecutableOption
 from sqlalchemy.sql.cache_key import HasCacheKey
-from sqlalchemy.sql.elements import BinaryExpression, BindParameter, UnaryExpression, _anonymous_label
-from sqlalchemy.sql.selectable import SelectState, _OffsetLimitParam
-from sqlalchemy.types import TypeDecorator, TypeEngine
+from sqlalchemy.sql.elements import _anonymous_label as anonymous_label
+from sqlalchemy.sql.selectable import SelectState
+from sqlalchemy.sql.selectable import _OffsetLimitParam as OffsetLimitParam
+from sqlalchemy.types import TypeEngine
 from sqlalchemy.util import immutabledict
 
 PLUGIN = "ropewalk"
@@ -36,8 +34,10 @@ __all__ = [
     "CacheKeyed",
     "CompileState",
     "NamedByEntity",
+    "OffsetLimitParam",
     "SelectState",
     "StatementOption",
+    "anonymous_label",
     "as_column_element",
     "as_criterion",
     "as_from",
@@ -166,65 +166,6 @@ def statement_entity(statement: Any) -> Any:
     if attrs and attrs.get("compile_state_plugin") == PLUGIN:
         return attrs.get("plugin_subject")
     return None
-
-
-# -- comparisons without Core's operator machinery -------------------------------------
-#
-# ``User.x == 5`` costs Core 6 µs: it asks the type what the operator means and what the
-# value becomes, and does so again for every 5. All that follows from the column, the
-# operator and the type of the value, so the first answer is copied for the next value.
-
-_PLAIN_VALUES = frozenset(
-    {int, str, bytes, float, Decimal, UUID, datetime.date, datetime.datetime, datetime.time, datetime.timedelta}
-)
-
-
-def comparison_copier(comparison: Any, value: Any) -> Callable[[Any], Any] | None:
-    """Return what makes ``comparison``, which has just been made with ``value``, with another value of that type.
-
-    None where a copy might not be what Core would make: for a column of a type that Core does not
-    bring itself, and unless the value became one parameter of the column's own type.
-    """
-    left, right = getattr(comparison, "left", None), getattr(comparison, "right", None)
-    if type(comparison) is not BinaryExpression or type(right) is not BindParameter or left is None:
-        return None
-    if type(value) not in _PLAIN_VALUES or right.value is not value or right.type is not left.type or not right.unique:
-        return None
-    if not type(left.type).__module__.startswith("sqlalchemy.") or isinstance(left.type, TypeDecorator):
-        return None
-    whole, parameter = dict(comparison.__dict__), dict(right.__dict__)
-    if not (_COPIED_WHOLE <= whole.keys() and _COPIED_PARAMETER <= parameter.keys()):
-        return None
-    _, _, name = right.key[2:-2].partition(" ")  # "%(140592 name)s": an identity and what it is the name of
-    return _copier(whole, parameter, hash(left), name)
-
-
-_COPIED_WHOLE = {"left", "right", "_orig"}
-_COPIED_PARAMETER = {"key", "value", "_identifying_key"}
-
-
-def _copier(whole: Any, parameter: Any, left: int, name: str) -> Callable[[Any], Any]:
-    new = object.__new__
-    keyed = "_anon_map_key" in parameter  # since 2.1
-
-    def copy(value: Any) -> Any:
-        right = new(BindParameter)
-        held = right.__dict__
-        held.update(parameter)
-        # a name that no other living parameter has
-        seed = f"{id(right)} {name}"
-        held["key"] = held["_identifying_key"] = _anonymous_label(f"%({seed})s")
-        if keyed:
-            held["_anon_map_key"] = seed
-        held["value"] = value
-        copied = new(BinaryExpression)
-        held = copied.__dict__
-        held.update(whole)
-        held["right"] = right
-        held["_orig"] = (left, hash(right))
-        return copied
-
-    return copy
 
 
 # -- values in and out ----------------------------------------------------------
@@ -363,62 +304,6 @@ class NamedByEntity(SelectState):
 def cache_key(statement: Any) -> Any:
     """Return ``(key, bindparams)`` of a statement: equal keys mean equal text; None where it has none."""
     return statement._generate_cache_key()
-
-
-def shape_of(statement: Any) -> tuple[Any, list[Any]] | None:
-    """Return ``(key, bindparams)`` of a simple SELECT, or None: a cache key for a quarter of Core's price.
-
-    Simple is what programs ask most: one mapped class; criteria of the form *attribute
-    operator value*; order by attributes; limit and offset. All of it is read off the
-    statement's own dictionary; with anything else in there the statement is not simple.
-
-    Columns are identified by their ``id()``, so whoever keeps the key must keep the statement.
-    """
-    held = statement.__dict__
-    if not _SIMPLE.issuperset(held):
-        return None
-    (first, *more) = held["_raw_columns"]
-    entity = first._annotations.get("parententity")
-    if more or entity is None or not first.is_selectable or held.get("_fetch_clause") is not None:
-        return None
-    key: list[Any] = [entity, held["_label_style"], held.get("_distinct", False)]
-    binds = []
-    for criterion in held.get("_where_criteria", ()):
-        if type(criterion) is not BinaryExpression or criterion.modifiers:
-            return None
-        left, right = criterion.left, criterion.right
-        if type(right) is not BindParameter or right.type is not left.type or "proxy_key" not in left._annotations:
-            return None
-        if not right.unique or right.callable or right.expanding or right.literal_execute or right.required:
-            return None
-        key += id(left), criterion.operator
-        binds.append(right)
-    key.append("order")
-    for clause in held.get("_order_by_clauses", ()):
-        if type(clause) is UnaryExpression and clause.operator is None:
-            key.append(clause.modifier)
-            clause = clause.element
-        if "proxy_key" not in clause._annotations:
-            return None
-        key.append(id(clause))
-    for name in ("_limit_clause", "_offset_clause"):
-        count = held.get(name)
-        if count is None:
-            key.append(None)
-        elif type(count) is _OffsetLimitParam:
-            key.append(type(count.type))
-            binds.append(count)
-        else:
-            return None
-    return tuple(key), binds
-
-
-_SIMPLE = frozenset(
-    {
-        "_raw_columns", "_propagate_attrs", "_label_style", "_execution_options", "_distinct", "_where_criteria",
-        "_order_by_clauses", "_limit_clause", "_offset_clause", "_fetch_clause", "_fetch_clause_options",
-    }
-)  # fmt: skip
 
 
 def selects_entity(statement: Any) -> bool:

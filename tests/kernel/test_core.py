@@ -35,6 +35,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.result import IteratorResult
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.sql import visitors
 from sqlalchemy.types import TypeDecorator, UserDefinedType
 
 from ropewalk.kernel import core
@@ -644,3 +645,66 @@ def test_filter_by_asks_the_entity_of_what_is_selected():
         assert str(select(marked).filter_by(title="x").whereclause) == "boat.name = :name_1"
     finally:
         del core.CompileState.plugins[core.PLUGIN + "-test", "select"]
+
+
+# Entities again: what is selected, and what is forgotten
+
+
+ENTITY = Entity(boat)
+ID, NAME = (core.entity_column(column, ENTITY, column.name) for column in (boat.c.id, boat.c.name))
+BOATS = select(core.entity_table(boat, ENTITY))
+
+
+def test_a_select_of_an_entity_is_told_from_one_of_columns():
+    assert core.selects_entity(BOATS)
+    assert core.selects_entity(select(oar.c.id, core.entity_table(boat, ENTITY)))
+    assert not core.selects_entity(select(ID))
+    assert not core.selects_entity(select(boat))
+
+
+# Inspection
+
+
+def test_core_inspects_its_own_things(sqlite_memory_engine):
+    assert type(core.core_inspection(sqlite_memory_engine)).__name__ == "Inspector"
+    assert core.core_inspection(boat) is boat
+
+
+@pytest.mark.parametrize("thing", [object(), 7, None, "text", Entity, Entity(boat)])
+def test_core_knows_nothing_of_other_things(thing):
+    assert core.core_inspection(thing) is None
+
+
+def test_what_another_orm_registered_for_every_object_is_passed_over(monkeypatch):
+    registered = dict.fromkeys([object, type], lambda subject: "another's")
+    for cls, answer in registered.items():
+        monkeypatch.setitem(core._registrars, cls, answer)
+    assert core.core_inspection(object()) is None
+    assert core.core_inspection(Entity) is None
+
+
+# Marks
+
+
+def test_a_mark_joins_those_that_a_column_has():
+    once = core.marked(ID, side="left")
+    assert core.marks_of(once)["side"] == "left"
+    assert core.entity_of(once) is ENTITY
+    assert "side" not in core.marks_of(ID)
+
+
+def test_an_unmarked_column_is_the_tables_own():
+    assert core.unmarked(core.marked(boat.c.id, side="left")) is boat.c.id
+
+
+def test_marks_tell_two_occurrences_of_a_column_apart_inside_an_expression():
+    expression = core.marked(boat.c.id, side="left") == core.marked(boat.c.id, side="right")
+    assert core.marks_of(expression.left)["side"] == "left"
+    assert core.marks_of(expression.right)["side"] == "right"
+
+
+def test_an_expression_that_forgot_its_entities_makes_a_statement_of_core():
+    expression = visitors.cloned_traverse(ID == 1, {}, {})
+    core.forget_entities(expression)
+    assert core.statement_entity(select(expression)) is None
+    assert core.statement_entity(select(ID == 1)) is ENTITY

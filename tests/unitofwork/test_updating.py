@@ -194,3 +194,71 @@ def test_time_zones_do_not_mix_in_one_array(postgresql_engine, road, make):
         owner.flush()
         found = owner.connection.scalars(select(Thing.__table__.c.at).order_by(Thing.__table__.c.id)).all()
         assert found == [aware, aware, None]
+
+
+def test_key_that_was_not_loaded_is_known(owner, things):
+    thing = things[0]
+    key = thing.id
+    del vars(thing)["id"]
+    thing.id = key
+    assert not owner.flush()
+    del vars(thing)["id"]
+    thing.id = key + 1_000
+    assert owner.flush().rekeyed == {state(thing): key}
+
+
+def test_part_of_a_key_changes(owner, make):
+    Pair = make(
+        owner,
+        Column("a", Integer, primary_key=True),
+        Column("b", Integer, primary_key=True),
+        Column("x", Integer),
+        name="pair",
+    )
+    pairs = [Pair(a=1, b=number, x=number) for number in range(3)]
+    owner.add(*pairs)
+    owner.flush()
+    for pair in pairs:
+        vars(pair).pop("a")
+        vars(pair).pop("b")
+        pair.b = pair.x - 1
+    owner.flush()
+    assert owner.rows(Pair.__table__) == [(1, -1, 0), (1, 0, 1), (1, 1, 2)]
+    assert [owner.identity_map.find(Pair.__mapper__, (1, number)) for number in (-1, 0, 1)] == pairs
+
+
+def test_expressions_are_fetched_at_once_where_wanted(owner, make):
+    Thing = make(owner, Column("id", Integer, primary_key=True), Column("x", Integer), eager_defaults=True)
+    dialect = owner.connection.dialect
+    thing = Thing(x=select(func.length("abc")).scalar_subquery())
+    owner.add(thing)
+    owner.flush()
+    assert ("x" in vars(thing)) is dialect.insert_returning and thing.x == 3
+    thing.x = Thing.__table__.c.x + 1
+    owner.flush()
+    assert ("x" in vars(thing)) is dialect.update_returning and thing.x == 4
+
+
+def test_key_that_is_null_in_part(lite, make):
+    from ropewalk.exc import FlushError
+
+    Thing = make(
+        lite,
+        Column("a", Integer, primary_key=True, nullable=True),
+        Column("b", Integer, primary_key=True, nullable=True),
+        Column("x", Integer),
+    )
+    thing = Thing(a=1, x=1)
+    lite.add(thing)
+    lite.flush()
+    assert lite.identity_map.find(Thing.__mapper__, (1, None)) is thing
+    thing.x = 2
+    with pytest.raises(FlushError, match=r"UPDATE of <Thing a=1, b=None>.*thing\.b"):
+        lite.flush()
+    lite.delete(thing)
+    with pytest.raises(FlushError, match="DELETE of"):
+        lite.flush()
+    lite.deleted.clear()
+    lite.add(Thing(x=1))
+    with pytest.raises(FlushError, match="primary key"):
+        lite.flush()

@@ -199,7 +199,9 @@ def changed_keys(
 def differs(plan: MapperPlan, state: InstanceState, key: str, new: Any, old: Any) -> bool:
     """Whether an attribute's new value is another one than the old, to its column type."""
     if old is NO_VALUE:
-        return True
+        if key not in plan.mapper.pk_keys or state.identity is None:
+            return True
+        old = state.identity[plan.mapper.pk_keys.index(key)]  # a key is known even where it was not loaded
     if key in plan.plainly_compared:
         try:
             return (new == old) is not True  # SQL compared with anything is SQL again, so it differs

@@ -142,7 +142,9 @@ def _insert_expressions(shape: InsertShape, batch: Batch, connection: Connection
     columns = dict(zip(shape.columns, batch.rows[0], strict=True))
     computed = [column for column, value in columns.items() if is_expression(value)]
     keys = [column for column in computed if column in shape.plan.pk_columns]
-    fetches = (*fetched_columns(shape, connection.dialect), *keys)
+    returning = connection.dialect.insert_returning and shape.plan.table.implicit_returning
+    wanted = computed if returning and shape.plan.mapper.eager_defaults is True else keys
+    fetches = (*fetched_columns(shape, connection.dialect), *wanted)
     try:
         found = insert_expressions(connection, shape.plan, columns, fetches)
     except Exception as error:
@@ -153,5 +155,5 @@ def _insert_expressions(shape: InsertShape, batch: Batch, connection: Connection
         _take(shape, fetches, batch, [found], journal)
     _leave(shape, fetches, batch, journal)
     journal.outdated(
-        batch.states, batch.objects, [shape.plan.columns[column] for column in computed if column not in keys]
+        batch.states, batch.objects, [shape.plan.columns[column] for column in computed if column not in wanted]
     )

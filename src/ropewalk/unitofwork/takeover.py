@@ -106,6 +106,10 @@ def _settle(
     journal: Journal,
 ) -> None:
     """Make the values that objects hold their committed ones."""
+    if plan.computed_keys:
+        for state, values in zip(states, objects, strict=True):
+            if state in journal.updated:
+                _unload(plan, state, values)
     modified = identity_map.modified
     for state in states:
         state.committed = None
@@ -113,10 +117,6 @@ def _settle(
     if plan.mutable_keys:
         for state, values in zip(states, objects, strict=True):
             _watch(plan, state, values)
-    if plan.computed_keys:
-        for state, values in zip(states, objects, strict=True):
-            if state in journal.updated:
-                _unload(plan, state, values)
 
 
 def _register(identity_map: IdentityMap, plan: MapperPlan, group: Group) -> None:
@@ -139,9 +139,6 @@ def _register(identity_map: IdentityMap, plan: MapperPlan, group: Group) -> None
     if plan.mutable_keys:
         for state, values in zip(states, objects, strict=True):
             _watch(plan, state, values)
-    if plan.computed_keys:
-        for state, values in zip(states, objects, strict=True):
-            _unload(plan, state, values)
 
 
 def _fill_nulls(plan: MapperPlan, objects: list[Values]) -> bool:
@@ -174,9 +171,9 @@ def _watch(plan: MapperPlan, state: InstanceState, values: Values) -> None:
 
 
 def _unload(plan: MapperPlan, state: InstanceState, values: Values) -> None:
-    """Drop what the database computes from columns that it has just been given."""
+    """Drop what the database computes from columns that it has just been given, save what the program set itself."""
     for key in plan.computed_keys:
-        if key in values:
+        if key in values and key not in (state.committed or ()):
             del values[key]
             state.expired = True
 

@@ -147,18 +147,26 @@ def _update_expressions(batch: Batch, connection: Connection, journal: Journal) 
     plan = shape.plan
     columns = dict(zip(shape.columns, row, strict=False))
     computed = [column for column, value in columns.items() if is_expression(value)]
-    keys = [column for column in computed if column in plan.pk_columns]
+    fetches = [column for column in computed if column in plan.pk_columns]
+    refreshed = shape.refreshed
+    if plan.mapper.eager_defaults is True and connection.dialect.update_returning:
+        fetches = [*computed, *(plan.column_of[key] for key in refreshed)]
+        refreshed = ()
     journal.statements += 1
     try:
-        matched, found = update_expressions(connection, plan, columns, row[len(shape.columns) :], keys)
+        matched, found = update_expressions(connection, plan, columns, row[len(shape.columns) :], fetches)
     except Exception as error:
         explain(error, None, batch, connection)
         raise
     check_matched("UPDATE", batch, matched, connection)
-    for column, value in zip(keys, found, strict=False):
-        journal.fill(plan.columns[column], batch.objects, [value], replaces=True)
-    outdated = [plan.columns[column] for column in computed if column not in keys]
-    _note(shape, batch, journal, (*outdated, *shape.refreshed))
+    for column, value in zip(fetches, found, strict=False):
+        key = plan.columns[column]
+        if column in plan.pk_columns:
+            journal.fill(key, batch.objects, [value], replaces=True)
+        else:
+            journal.fetched(key, batch.objects, [value])
+    outdated = [plan.columns[column] for column in computed if column not in fetches]
+    _note(shape, batch, journal, (*outdated, *refreshed))
 
 
 def _note(shape: UpdateShape, batch: Batch, journal: Journal, outdated: tuple[str, ...]) -> None:

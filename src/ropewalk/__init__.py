@@ -11,7 +11,6 @@ from sqlalchemy import (
     exists,
     func,
     insert,
-    select,
     text,
     update,
 )
@@ -50,6 +49,7 @@ from .instrumentation.manager import ClassManager
 from .instrumentation.validators import reconstructor, validates
 from .kernel.symbols import NO_VALUE, LoaderCallableStatus, PassiveFlag
 from .loading.options import defer, load_only, undefer, undefer_group
+from .loading.selecting import select
 from .mapping.comparator import PropComparator
 from .mapping.mapper import Mapper
 from .mapping.properties import (

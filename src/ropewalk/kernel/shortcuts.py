@@ -94,6 +94,19 @@ def row_count(number: int) -> Any:
     return _parameter_like(OffsetLimitParam, _COUNT, "param", number)
 
 
+def copied(statement: Any) -> Any:
+    """Return a copy of a Select, as each of its methods makes one."""
+    return statement._generate()
+
+
+def extended(statement: Any, name: str, piece: Any) -> Any:
+    """Return a copy of a Select with one piece set; a tuple is added to what is there."""
+    new = statement._generate()
+    held = new.__dict__
+    held[name] = held.get(name, ()) + piece if type(piece) is tuple else piece
+    return new
+
+
 # -- cache keys ------------------------------------------------------------------------
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import FromClause, Select, select
+from sqlalchemy import FromClause, Select
 from sqlalchemy.sql.elements import ClauseElement
 from sqlalchemy.sql.selectable import SelectLabelStyle
 from sqlalchemy.sql.util import ClauseAdapter
@@ -14,6 +14,7 @@ from ..exc import InvalidRequestError
 from ..instrumentation.aliases import AliasedInsp
 from ..kernel.core import as_column_element
 from ..loading.entities import entity_in
+from ..loading.selecting import select
 
 TABLE_AND_COLUMN = SelectLabelStyle.LABEL_STYLE_TABLENAME_PLUS_COL
 DEFAULT_STYLE = SelectLabelStyle.LABEL_STYLE_DISAMBIGUATE_ONLY

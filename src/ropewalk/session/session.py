@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from sqlalchemy import Connection, Engine, Result, ScalarResult, text
 from sqlalchemy.util import IdentitySet
@@ -192,6 +192,12 @@ class Session(Writing):
     def scalar(self, statement: Any, params: Any = None, **kw: Any) -> Any:
         """Execute a statement and return the first member of the first row, or None."""
         return self.execute(statement, params, **kw).scalar()
+
+    @overload
+    def query(self, entity: type[T], /) -> Query[T]: ...
+
+    @overload
+    def query(self, *entities: Any, **kw: Any) -> Query[Any]: ...
 
     def query(self, *entities: Any, **kw: Any) -> Query[Any]:
         """Return a Query of classes, attributes or SQL expressions."""

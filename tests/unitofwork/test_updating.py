@@ -6,7 +6,7 @@ import datetime
 
 import pytest
 from databases import count_statements
-from sqlalchemy import JSON, Column, DateTime, FetchedValue, Float, Integer, String, func, select, text
+from sqlalchemy import JSON, Column, DateTime, FetchedValue, Float, Integer, String, TypeDecorator, func, select, text
 from unitofwork.harness import state
 
 from ropewalk.exc import StaleDataError
@@ -262,3 +262,28 @@ def test_key_that_is_null_in_part(lite, make):
     lite.add(Thing(x=1))
     with pytest.raises(FlushError, match="primary key"):
         lite.flush()
+
+
+def test_comparison_without_a_truth_value_means_different(lite, make):
+    class Odd:
+        def __init__(self, text):
+            self.text = text
+
+        def __eq__(self, other):
+            return [self, other]
+
+    class Oddly(TypeDecorator):
+        impl = String(20)
+        cache_ok = True
+
+        def process_bind_param(self, value, dialect):
+            return None if value is None else value.text
+
+    Thing = make(lite, Column("id", Integer, primary_key=True), Column("value", Oddly))
+    thing = Thing(value=Odd("a"))
+    lite.add(thing)
+    lite.flush()
+    state(thing).mutables = None  # it is the comparison that counts here
+    thing.value = Odd("b")
+    lite.flush()
+    assert lite.rows(Thing.__table__) == [(thing.id, "b")]

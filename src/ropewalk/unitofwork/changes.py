@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..exc import SAWarning
 from ..kernel.symbols import NO_VALUE
-from ..state.mutable import changed_in_place, same
+from ..state.mutable import changed_in_place
 from .plan import MapperPlan, TablePlan, plan_of
-from .values import is_expression
 from .work import Work
 
 if TYPE_CHECKING:
@@ -202,9 +201,7 @@ def differs(plan: MapperPlan, state: InstanceState, key: str, new: Any, old: Any
         if key not in plan.mapper.pk_keys or state.identity is None:
             return True
         old = state.identity[plan.mapper.pk_keys.index(key)]  # a key is known even where it was not loaded
-    if key in plan.plainly_compared:
-        try:
-            return (new == old) is not True  # SQL compared with anything is SQL again, so it differs
-        except Exception:  # objects that cannot be compared are taken for different
-            return True
-    return is_expression(new) or not same(state, key, new, old)
+    try:
+        return plan.compare[key](new, old) is not True  # SQL compared with anything is SQL again, so it differs
+    except Exception:  # what cannot be compared is taken for different
+        return True

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
-from operator import attrgetter, itemgetter
+from operator import attrgetter, eq, itemgetter
 from typing import Any
 
 from sqlalchemy import Column, ForeignKeyConstraint, Table
@@ -55,10 +55,11 @@ class MapperPlan:
             and all(c.default is None and c.server_default is None for c in p.columns)
         )
         self.get_loaded = _getter(tuple(self.loaded_keys))
-        #: attributes for which ``==`` is the comparison of their type
-        self.plainly_compared = frozenset(
-            k for k, p in props if type(p.type).compare_values is TypeEngine.compare_values
-        )
+        #: how the values of each attribute are compared; most types do it with ``==``
+        self.compare: dict[str, Callable[[Any, Any], Any]] = {
+            k: eq if type(p.type).compare_values is TypeEngine.compare_values else p.type.compare_values
+            for k, p in props
+        }
 
 
 class TablePlan:

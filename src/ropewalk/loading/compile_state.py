@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..kernel.core import PLUGIN, CompileState, NamedByEntity, options_of, raw_columns
+from ..kernel.core import PLUGIN, CompileState, NamedByEntity, options_of, raw_columns, result_name
 from .entities import EntityColumns, chosen_props, default_props, entity_in, expand
 from .from_statement import FromStatement
 
@@ -58,7 +58,7 @@ class EntitySelectState(NamedByEntity):
                 owner = column._annotations.get("parententity") if hasattr(column, "_annotations") else None
                 found.append(
                     {
-                        "name": getattr(column, "key", None) or getattr(column, "name", None),
+                        "name": result_name(column),
                         "type": column.type,
                         "aliased": bool(owner is not None and owner.is_aliased_class),
                         "expr": column,

@@ -9,9 +9,10 @@ from sqlalchemy import Connection
 
 from ..exc import InvalidRequestError
 from ..kernel.core import result_name
+from ..state.instance import InstanceState
 from .entities import EntityColumns, chosen_props, entity_in
 from .results import metadata_of
-from .rows import compile_loader
+from .rows import compile_loader, hold
 
 
 class FromStatement:
@@ -77,7 +78,11 @@ class FromStatement:
         rows = [tuple(row[i] for i in order) for row in cursor.fetchall()]
         result.close()
         loader = compile_loader(slots, types, connection.dialect, description, single, populate)
-        return loader(rows, owner, [])
+        peers: list[InstanceState] = []
+        loaded = loader(rows, owner, peers)
+        if owner.held is not None:
+            hold(owner, peers)
+        return loaded
 
     def _match(self, places: dict[str, int]) -> tuple[list[Any], list[int], list[Any]]:
         """Find, for each entity and column wanted, where it stands in a row."""

@@ -19,8 +19,7 @@ from ..kernel.statements import Prepared
 from ..mapping.mapper import Mapper
 from ..state.instance import InstanceState
 from .entities import EntityColumns, default_props
-from .plan import hold
-from .rows import compile_loader, fill
+from .rows import compile_loader, fill, hold
 
 
 class ByKey:

@@ -29,7 +29,7 @@ from ..state.instance import InstanceState
 from .entities import EntityColumns, chosen_props, entity_in, expand, forbidden_keys
 from .from_statement import FromStatement
 from .results import metadata_of
-from .rows import Loader, compile_loader
+from .rows import Loader, compile_loader, hold
 
 _plans: Any = LRUCache(1000)
 _shapes: dict[Any, tuple[Plan, Any]] = {}
@@ -143,14 +143,6 @@ class Bound:
         if owner.held is not None:
             hold(owner, peers)
         return result
-
-
-def hold(owner: Any, states: Sequence[InstanceState]) -> None:
-    """Keep the objects just loaded, for a session with ``weak_identity_map=False``."""
-    for state in states:
-        instance = state()
-        if instance is not None:
-            owner.held[state] = instance
 
 
 def plan_for(statement: Any) -> Bound:

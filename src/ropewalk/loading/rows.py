@@ -176,6 +176,14 @@ class _Source:
             line(f"        fill(s{n}, e{n}, keys{n}, {row}, False)")
 
 
+def hold(owner: Any, states: Sequence[InstanceState]) -> None:
+    """Keep the objects just loaded, for a session with ``weak_identity_map=False``."""
+    for state in states:
+        instance = state()
+        if instance is not None:
+            owner.held[state] = instance
+
+
 def fill(state: InstanceState, instance: Any, keys: Sequence[str], values: Sequence[Any], overwrite: bool) -> None:
     """Give a known object the values of a row: all of them, or those that it lacks."""
     held = instance.__dict__

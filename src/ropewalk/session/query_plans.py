@@ -4,7 +4,7 @@
 in expressions, statement, cache key and result; the text that goes to the database is the
 same each time. So the first such query leaves a plan behind, under its steps as a key:
 
-    (User: (("filter_by", ("x",), (int,)), ("order_by", (User.name,), ())), limit: yes, offset: no)
+    ((("filter_by", (User, "x"), (int,)), ("order_by", (User.name,), ())), limit: yes, offset: no)
 
 and the next one only puts its values, ``(5, 20)``, in the order of the text's parameters.
 A query that is not plain (see ``query_build``) never comes here.
@@ -23,7 +23,8 @@ from sqlalchemy.sql import operators
 from ..instrumentation.attributes import InstrumentedAttribute
 from ..kernel.core import is_quiet, run_text
 from ..kernel.statements import Prepared
-from ..loading.plan import Bound, Plan, hold
+from ..loading.plan import Bound, Plan
+from ..loading.rows import hold
 from ..state.instance import InstanceState
 from .query_select import TABLE_AND_COLUMN, select_of
 
@@ -122,7 +123,7 @@ def _make(query: Any, mapper: Mapper[Any]) -> QueryPlan | None:
     for name, args, _ in query._steps:
         if name != "filter_by":
             continue
-        for key in args:
+        for key in args[1:]:
             parameter = _parameter_for(getattr(mapper.class_, key), next(values), f"value_{len(parameters)}")
             if parameter is None:
                 return None

@@ -13,8 +13,9 @@ from ..kernel.core import raw_rows, statement_entity
 from ..loading import ondemand
 from ..loading.entities import default_props
 from ..loading.from_statement import FromStatement
-from ..loading.plan import Bound, has_entities, hold, plan_for
+from ..loading.plan import Bound, has_entities, plan_for
 from ..loading.results import result_of, streamed
+from ..loading.rows import hold
 from ..state.instance import PERSISTENT, InstanceState
 from . import moves
 from .transaction import SessionTransactionOrigin

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..exc import MappedAnnotationError
 from ..instrumentation.attributes import Mapped
+from ..mapping.properties import MapperProperty
 from .typemap import is_annotated, is_literal, is_union
 
 
@@ -100,8 +101,7 @@ def _with_resolved_arguments(python_type: Any, names: _Names, within: tuple[Any,
         inner = _resolve(arguments[0], names, within)
         return python_type if inner is arguments[0] else typing.Annotated[(inner, *arguments[1:])]
     resolved = tuple(
-        argument if isinstance(argument, list) else _resolve(argument, names, within)
-        for argument in arguments
+        argument if isinstance(argument, list) else _resolve(argument, names, within) for argument in arguments
     )
     if all(new is old for new, old in zip(resolved, arguments, strict=True)):
         return python_type
@@ -132,7 +132,7 @@ class _Names(dict[str, Any]):
         for owner in (self._origin, self._class):
             value = owner.__dict__.get(name)
             # an attribute may be called like its type, as in `Address: Mapped["Address"] = relationship()`
-            if value is not None and not hasattr(value, "declarative_scan"):
+            if value is not None and not isinstance(value, MapperProperty) and not hasattr(value, "declarative_scan"):
                 return value
             if name == owner.__name__:
                 return owner

@@ -11,6 +11,7 @@ from ..exc import InvalidRequestError
 from ..kernel.symbols import NO_ARG, NoArg
 from ..mapping.mapper import Mapper
 from ..mapping.properties import SynonymProperty, column_property, deferred, synonym
+from ..mapping.relationships import relationship
 from . import dataclass
 from .build import declare_class
 from .columns import MappedColumn, mapped_column
@@ -231,10 +232,8 @@ def unmapped_dataclass(cls: type[T], /) -> type[T]: ...
 def unmapped_dataclass(cls: None = None, /, **arguments: Any) -> Callable[[type[T]], type[T]]: ...
 
 
-@dataclass_transform(field_specifiers=(MappedColumn, mapped_column, column_property, deferred, synonym))
-def unmapped_dataclass(
-    cls: type[T] | None = None, /, **arguments: Any
-) -> type[T] | Callable[[type[T]], type[T]]:
+@dataclass_transform(field_specifiers=(MappedColumn, mapped_column, column_property, deferred, synonym, relationship))
+def unmapped_dataclass(cls: type[T] | None = None, /, **arguments: Any) -> type[T] | Callable[[type[T]], type[T]]:
     """Class decorator: make a dataclass of a mixin or abstract base of classes mapped as dataclasses.
 
     :param arguments: those of :func:`dataclasses.dataclass`.
@@ -248,7 +247,7 @@ def unmapped_dataclass(
     return decorate if cls is None else decorate(cls)
 
 
-@dataclass_transform(field_specifiers=(MappedColumn, mapped_column, column_property, deferred, synonym))
+@dataclass_transform(field_specifiers=(MappedColumn, mapped_column, column_property, deferred, synonym, relationship))
 def mapped_as_dataclass(registry: registry, /, **arguments: Any) -> Callable[[type[T]], type[T]]:
     """Class decorator: make the class a dataclass and map it in ``registry``.
 

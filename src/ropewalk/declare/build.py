@@ -12,10 +12,12 @@ from ..exc import ArgumentError, InvalidRequestError, SAWarning
 from ..instrumentation.attributes import QueryableAttribute
 from ..mapping.mapper import RESERVED, Mapper
 from ..mapping.properties import ColumnProperty, MapperProperty, SynonymProperty
+from ..mapping.relationships import RelationshipProperty
 from . import dataclass
 from .columns import MappedColumn, name_column
 from .declared import DeclaredDirective, computing_for
 from .door import map_class, mapper_of
+from .relations import scan_relationship
 from .scan import ClassScan, warn_of_expression
 
 if TYPE_CHECKING:
@@ -75,9 +77,7 @@ class _Declaration:
             computed = isinstance(value, DeclaredDirective)
             if computed:
                 value = getattr(self.class_, key)
-            elif (
-                isinstance(value, QueryableAttribute) and value.class_ is not self.class_ and value.key != key
-            ):
+            elif isinstance(value, QueryableAttribute) and value.class_ is not self.class_ and value.key != key:
                 value = SynonymProperty(value.key)
             if (
                 isinstance(value, tuple)
@@ -90,11 +90,7 @@ class _Declaration:
                     SAWarning,
                     stacklevel=2,
                 )
-            elif (
-                isinstance(value, Column)
-                or hasattr(value, "declarative_scan")
-                or isinstance(value, MapperProperty)
-            ):
+            elif isinstance(value, Column) or hasattr(value, "declarative_scan") or isinstance(value, MapperProperty):
                 self._complete(key, value)
                 self.properties[key] = value
             else:
@@ -112,6 +108,8 @@ class _Declaration:
         if isinstance(value, Column):
             name_column(value, key)
             return
+        if isinstance(value, RelationshipProperty):
+            scan_relationship(value, self.class_, key, self.scan.annotations.get(key))
         scan = getattr(value, "declarative_scan", None)
         if scan is not None:
             annotation = self.scan.annotations.get(key)
@@ -202,8 +200,7 @@ class _Declaration:
         table = self.parent.local_table
         if self.scan.table_args:
             raise ArgumentError(
-                f"{name} has __table_args__ but no table of its own; put them on "
-                f"{self.parent.class_.__name__}."
+                f"{name} has __table_args__ but no table of its own; put them on {self.parent.class_.__name__}."
             )
         for column in self.columns:
             existing: Any = table.c.get(column.name)
@@ -220,8 +217,7 @@ class _Declaration:
                 )
             if not isinstance(table, Table):
                 raise ArgumentError(
-                    f"{name} cannot add columns: {self.parent.class_.__name__} is mapped to {table}, no "
-                    "Table."
+                    f"{name} cannot add columns: {self.parent.class_.__name__} is mapped to {table}, no Table."
                 )
             table.append_column(column)
 
@@ -267,9 +263,7 @@ class _Declaration:
             # What siblings have put into a shared table is not ours.
             own = {column.key for column in self.columns}
             arguments["exclude_properties"] = {
-                column.key
-                for column in parent.local_table.c
-                if column not in parent.key_of and column.key not in own
+                column.key for column in parent.local_table.c if column not in parent.key_of and column.key not in own
             }
         for key, value in self.properties.items():
             inherited = parent.column_props.get(key)
@@ -302,7 +296,5 @@ def _mapped_base(class_: type) -> Mapper[Any] | None:
                 break
     if len(found) > 1:
         names = ", ".join(mapper.class_.__name__ for mapper in found)
-        raise InvalidRequestError(
-            f"{class_.__name__} derives from several mapped classes, {names}; it may from one."
-        )
+        raise InvalidRequestError(f"{class_.__name__} derives from several mapped classes, {names}; it may from one.")
     return found[0] if found else None

@@ -11,9 +11,11 @@ from ..instrumentation.attributes import InstrumentedAttribute, QueryableAttribu
 from ..instrumentation.manager import add_attribute
 from ..mapping.mapper import Mapper
 from ..mapping.properties import MapperProperty, SynonymProperty, column_property, deferred, synonym
+from ..mapping.relationships import RelationshipProperty, relationship
 from .build import declare_class
 from .columns import MappedColumn, mapped_column, name_column
 from .door import mapper_of
+from .relations import scan_relationship
 
 
 def add_mapped_attribute(target: type, key: str, attr: Any) -> None:
@@ -27,13 +29,9 @@ def add_mapped_attribute(target: type, key: str, attr: Any) -> None:
     """
     mapper = mapper_of(target)
     if mapper is None:
-        raise ArgumentError(
-            f"{target.__name__} is not mapped, so that {key!r} cannot be added to its mapping."
-        )
+        raise ArgumentError(f"{target.__name__} is not mapped, so that {key!r} cannot be added to its mapping.")
     if not _add(target, mapper, key, attr):
-        raise ArgumentError(
-            f"{target.__name__}.{key} cannot be mapped to {attr!r}: it is no column and no property."
-        )
+        raise ArgumentError(f"{target.__name__}.{key} cannot be mapped to {attr!r}: it is no column and no property.")
 
 
 def _add(class_: type, mapper: Mapper[Any], key: str, value: Any) -> bool:
@@ -48,6 +46,8 @@ def _add(class_: type, mapper: Mapper[Any], key: str, value: Any) -> bool:
         column = value
     elif isinstance(value, QueryableAttribute) and value.key != key:
         prop = SynonymProperty(value.key)
+    elif isinstance(value, RelationshipProperty):
+        scan_relationship(value, class_, key, None)
     elif not isinstance(value, MapperProperty):
         return False
     if column is not None and column.table is None:
@@ -60,8 +60,7 @@ def _table_of(class_: type, mapper: Mapper[Any]) -> Table:
     if isinstance(mapper.local_table, Table):
         return mapper.local_table
     raise InvalidRequestError(
-        f"A column cannot be added to {class_.__name__}: it is mapped to {mapper.local_table}, which is no "
-        "Table."
+        f"A column cannot be added to {class_.__name__}: it is mapped to {mapper.local_table}, which is no Table."
     )
 
 
@@ -82,7 +81,7 @@ class DeclarativeAttributeIntercept(type):
 
 
 @dataclass_transform(
-    field_specifiers=(MappedColumn, mapped_column, column_property, deferred, synonym),
+    field_specifiers=(MappedColumn, mapped_column, column_property, deferred, synonym, relationship),
 )
 class DCTransformDeclarative(DeclarativeAttributeIntercept):
     """The type of classes mapped as dataclasses, for type checkers."""

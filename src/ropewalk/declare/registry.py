@@ -14,6 +14,7 @@ from ..instrumentation.manager import uninstrument_class, unknown_keyword
 from ..mapping import configuring
 from ..mapping.mapper import Mapper
 from ..mapping.properties import column_property, deferred, synonym
+from ..mapping.relationships import relationship
 from . import dataclass
 from .build import declare_class
 from .columns import MappedColumn, mapped_column
@@ -100,9 +101,7 @@ class registry:
 
     def update_type_annotation_map(self, type_annotation_map: TypeAnnotationMap) -> None:
         """Add entries to the type map; ``X | None`` as a key means ``X``."""
-        self.type_annotation_map.update(
-            {without_none(key): value for key, value in type_annotation_map.items()}
-        )
+        self.type_annotation_map.update({without_none(key): value for key, value in type_annotation_map.items()})
 
     def resolve_type(self, python_type: Any) -> TypeEngine[Any] | None:
         """Return the SQL type that an annotation of ``python_type`` gives, or None where none is known."""
@@ -110,9 +109,7 @@ class registry:
 
     # -- mapping ----------------------------------------------------------------------
 
-    def map_imperatively(
-        self, class_: type[T], local_table: FromClause | None = None, **kw: Any
-    ) -> Mapper[T]:
+    def map_imperatively(self, class_: type[T], local_table: FromClause | None = None, **kw: Any) -> Mapper[T]:
         """Map a plain class to a table, and return its mapper.
 
         ::
@@ -143,7 +140,9 @@ class registry:
     @overload
     def mapped_as_dataclass(self, cls: None = None, /, **arguments: Any) -> Callable[[type[T]], type[T]]: ...
 
-    @dataclass_transform(field_specifiers=(MappedColumn, mapped_column, column_property, deferred, synonym))
+    @dataclass_transform(
+        field_specifiers=(MappedColumn, mapped_column, column_property, deferred, synonym, relationship)
+    )
     def mapped_as_dataclass(
         self, cls: type[T] | None = None, /, **arguments: Any
     ) -> type[T] | Callable[[type[T]], type[T]]:

@@ -5,37 +5,39 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy.exc import AmbiguousForeignKeysError, NoForeignKeysError
+
 from ..exc import ArgumentError, SAWarning
 
 if TYPE_CHECKING:
     from .joins import JoinCondition
 
 
-def no_way(join: JoinCondition, one: Any, other: Any, name: str) -> ArgumentError:
+def no_way(join: JoinCondition, one: Any, other: Any, name: str) -> NoForeignKeysError:
     if join.given_foreign_keys:
         reason = "the columns in foreign_keys refer from neither table to the other"
     else:
         reason = "no foreign key links them"
-    return ArgumentError(
+    return NoForeignKeysError(
         f"{_who(join)}: the tables {_name(one)} and {_name(other)} cannot be joined, {reason}. Give one of them a "
         f"ForeignKey to the other, or say how to join them with {name}=..., with foreign() around the columns that "
         "hold the copied values."
     )
 
 
-def several_ways(join: JoinCondition, one: Any, other: Any, name: str) -> ArgumentError:
+def several_ways(join: JoinCondition, one: Any, other: Any, name: str) -> AmbiguousForeignKeysError:
     links = sorted(
         f"{key.parent} -> {key.column}"
         for a, b in ((one, other), (other, one))
         for key in a.foreign_keys
         if b.c.contains_column(key.column)
     )
-    remedy = "Name the columns that hold the copied values with foreign_keys=[...]"
+    remedy = f"Name the columns that hold the copied values with foreign_keys=[...], or say {name}=..."
     if join.secondary is not None:
-        remedy = "Write the condition out"
-    return ArgumentError(
+        remedy = "Write the conditions out with primaryjoin=... and secondaryjoin=..."
+    return AmbiguousForeignKeysError(
         f"{_who(join)}: the tables {_name(one)} and {_name(other)} can be joined in several ways: "
-        f"{', '.join(dict.fromkeys(links))}. {remedy}, or say {name}=...."
+        f"{', '.join(dict.fromkeys(links))}. {remedy}."
     )
 
 
@@ -82,12 +84,6 @@ def no_remote_side(join: JoinCondition) -> ArgumentError:
     return ArgumentError(
         f"{_who(join)}: its condition ({join.primaryjoin}) does not tell which columns belong to the row at the other "
         "end. Put remote() around these in primaryjoin=..., or name them with remote_side=[...]."
-    )
-
-
-def remote_twice(join: JoinCondition) -> ArgumentError:
-    return ArgumentError(
-        f"{_who(join)} has remote_side=... as well as remote() inside its primaryjoin; one of them is enough."
     )
 
 

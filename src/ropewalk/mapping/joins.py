@@ -32,6 +32,7 @@ class JoinCondition:
     :param prop: the relationship; its parent and target are known.
     :param primaryjoin, secondaryjoin: the conditions as the program gave them, or None.
     :param foreign_keys, remote_side: columns that the program names, or none.
+    :ivar remote_is_given: whether the program put ``remote()`` into the condition itself.
     :raises ArgumentError: the condition cannot be found or understood.
     """
 
@@ -59,6 +60,7 @@ class JoinCondition:
         self.secondaryjoin = None
         if self.secondary is not None:
             self.secondaryjoin = self._found(secondaryjoin, self.child_table, prop.mapper.local_table, "secondaryjoin")
+        self.remote_is_given = has_mark(self.primaryjoin, "remote")
         self._mark_foreign()
         self._mark_remote()
         self._mark_local()
@@ -124,15 +126,13 @@ class JoinCondition:
         return inside(one) and not (isinstance(other, ColumnClause) and inside(other))
 
     def _mark_remote(self) -> None:
+        if self.remote_is_given:
+            return
         if self.given_remote_side:
-            if has_mark(self.primaryjoin, "remote"):
-                raise complain.remote_twice(self)
             if self._compares_one_table():
                 self._mark_remote_sides(lambda column: column in self.given_remote_side)
             else:
                 self._mark_each("remote", lambda column: column in self.given_remote_side)
-        elif has_mark(self.primaryjoin, "remote"):
-            return
         elif self.secondary is not None:
             self._mark_each("remote", self.secondary.c.contains_column)
         elif self._compares_one_table():
@@ -166,7 +166,8 @@ class JoinCondition:
             if isinstance(left, ColumnClause) and isinstance(right, ColumnClause):
                 if is_remote(left):
                     comparison.left = marked(left, remote=True)
-                if is_remote(right):
+                # of `node.account = node.account` one side is here and the other there
+                if is_remote(right) and unmarked(left) is not unmarked(right):
                     comparison.right = marked(right, remote=True)
             elif not self.given_remote_side and not self.prop.viewonly:
                 complain.warn_of_expression(self)

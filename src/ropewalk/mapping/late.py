@@ -31,13 +31,9 @@ def evaluate(value: Any, parent: Mapper[Any], where: str, *, tables_first: bool 
         return _evaluate_text(value, parent, where, tables_first)
     if callable(value) and not isinstance(value, type) and not hasattr(value, "__clause_element__"):
         produced: Callable[[], Any] = value
-        return evaluate_again(produced(), parent, where, tables_first)
+        value = produced()  # which may be a string in its turn
+        return _evaluate_text(value, parent, where, tables_first) if isinstance(value, str) else value
     return value
-
-
-def evaluate_again(value: Any, parent: Mapper[Any], where: str, tables_first: bool) -> Any:
-    """A lambda may answer with a string."""
-    return _evaluate_text(value, parent, where, tables_first) if isinstance(value, str) else value
 
 
 def _evaluate_text(text: str, parent: Mapper[Any], where: str, tables_first: bool) -> Any:
@@ -46,7 +42,7 @@ def _evaluate_text(text: str, parent: Mapper[Any], where: str, tables_first: boo
         return names.tables[text]
     try:
         # The text is the program's own; it is an expression as it would stand in a lambda.
-        found = eval(text, {"__builtins__": {}}, names)
+        return _plain(eval(text, {"__builtins__": {}}, names))
     except _Unknown as unknown:
         raise InvalidRequestError(f"{where} = {text!r} cannot be understood: {unknown}") from None
     except InvalidRequestError as error:
@@ -56,7 +52,6 @@ def _evaluate_text(text: str, parent: Mapper[Any], where: str, tables_first: boo
             f"{where} = {text!r} cannot be evaluated: {type(error).__name__}: {error}. A string here is a Python "
             "expression over the names of mapped classes, of tables, and of SQLAlchemy's functions."
         ) from error
-    return _plain(found)
 
 
 def _plain(value: Any) -> Any:

@@ -33,10 +33,14 @@ def make_backref(prop: RelationshipProperty) -> None:
         options.setdefault("secondaryjoin", prop.primaryjoin)
     else:
         if options.get("secondaryjoin") is not None:
-            raise InvalidRequestError(f"{prop}: its backref has a secondaryjoin, but there is no secondary table.")
-        if "remote_side" in options:
+            raise ArgumentError(
+                f"{prop}: its backref {name!r} has a secondaryjoin, but there is no secondary table. Name it with "
+                f"secondary=..., or leave secondaryjoin out."
+            )
+        if prop.join.remote_is_given and "remote_side" not in options:
+            options.setdefault("primaryjoin", reversed_ends(prop.primaryjoin))
+        else:
             options.setdefault("primaryjoin", only_marks(prop.primaryjoin, frozenset({"foreign"})))
-        options.setdefault("primaryjoin", reversed_ends(prop.primaryjoin))
     for option, value in (
         ("foreign_keys", prop.given_foreign_keys),
         ("viewonly", prop.viewonly),

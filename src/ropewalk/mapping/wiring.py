@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, FromClause
 
-from ..exc import ArgumentError, InvalidRequestError
+from ..exc import ArgumentError, InvalidRequestError, UnmappedClassError
 from ..kernel.core import as_column_element, as_ordering, unmarked
 from . import configuring
 from .joins import JoinCondition
@@ -91,9 +91,10 @@ def _find_target(prop: RelationshipProperty) -> None:
     target = evaluate(prop.argument, prop.parent, f"{prop}: its target")
     entity = getattr(target, "_aliased_insp", None) or getattr(target, "__mapper__", target)
     if isinstance(target, type) and "__mapper__" not in vars(target):
-        raise ArgumentError(
-            f"{prop} refers to {target.__name__}, which is not mapped (yet); a relationship needs a mapped class, or "
-            "its name as a string."
+        raise UnmappedClassError(
+            target,
+            f"{prop} refers to {target.__name__}, which is not mapped; a relationship needs a mapped class, or the name "
+            "of one.",
         )
     if not (getattr(entity, "is_mapper", False) or getattr(entity, "is_aliased_class", False)):
         raise ArgumentError(

@@ -10,6 +10,7 @@
     │   │   ├── UnmappedClassError     a class that no mapper knows
     │   │   ├── UnmappedInstanceError  an object whose class no mapper knows
     │   │   └── UnmappedColumnError    a column that no attribute stands for
+    │   ├── RelatedTypeError           an object of the wrong class in a relationship
     │   ├── NoResultFound              one() met no row
     │   ├── MultipleResultsFound       one() met several
     │   ├── ObjectDeletedError         the row behind an object is gone
@@ -65,6 +66,7 @@ __all__ = [
     "ObjectDeletedError",
     "ObjectDereferencedError",
     "PendingRollbackError",
+    "RelatedTypeError",
     "ResourceClosedError",
     "SAWarning",
     "SQLAlchemyError",
@@ -128,6 +130,22 @@ class UnmappedInstanceError(UnmappedError):
 
 class UnmappedColumnError(UnmappedError):
     """No attribute of the mapper stands for that column."""
+
+
+class RelatedTypeError(InvalidRequestError, TypeError, AssertionError):
+    """An object was put into a relationship that leads to another class.
+
+    ``class_`` and ``attribute`` say which relationship, ``got`` is the object. It is an
+    AssertionError too, as which SQLAlchemy raises it later, when the object is added to a session.
+    """
+
+    def __init__(
+        self, message: str, class_: type | None = None, attribute: str | None = None, got: object = None
+    ) -> None:
+        self.class_ = class_
+        self.attribute = attribute
+        self.got = got
+        super().__init__(message)
 
 
 class DetachedInstanceError(SQLAlchemyError):

@@ -10,10 +10,13 @@ from collections.abc import Callable
 from typing import Any
 
 from ..kernel.core import entity_table
+from ..mapping import configuring
 from ..mapping.mapper import Mapper
 from ..mapping.properties import MapperProperty
 from ..state.instance import InstanceState, new_state
 from .attributes import EntityClause, InstrumentedAttribute, SynonymAttribute
+from .relations import Relations
+from .relationship_attribute import RelationshipAttribute
 from .validators import find_hooks
 from .writing import guarded_setattr, make_delattr, make_setattr, set_value
 
@@ -34,6 +37,7 @@ class ClassManager:
         self.special: dict[str, Callable[[Any, str, Any], None]] = {}
         self.replaced: dict[str, Any] = {}  # what the class's own __dict__ held before
         self.added: set[str] = set()
+        self.relations = Relations(mapper)
         self.state_class: type[InstanceState] = type(
             f"{self.class_.__name__}State", (InstanceState,), {"__slots__": (), "mapper": mapper}
         )
@@ -41,6 +45,10 @@ class ClassManager:
     def attach(self, prop: MapperProperty) -> None:
         """Put the attribute of a property that came after the mapping on the class."""
         add_attribute(self.mapper, prop)
+        if prop.is_relationship:
+            for mapper in self.mapper.self_and_descendants - {self.mapper}:
+                if mapper.class_manager is not None and mapper.props.get(prop.key) is prop:
+                    add_attribute(mapper, prop)
 
     def put(self, name: str, value: Any) -> None:
         if name not in self.added:
@@ -67,12 +75,13 @@ def instrument_class(mapper: Mapper[Any]) -> ClassManager:
         add_attribute(mapper, prop)
     columns = mapper.column_props
     if "__setattr__" in own:
-        manager.put("__setattr__", guarded_setattr(own["__setattr__"], columns))
+        manager.put("__setattr__", guarded_setattr(own["__setattr__"], columns, manager.special))
     else:
         inherited = _unmapped_method(class_, "__setattr__")
         manager.put("__setattr__", make_setattr(manager.plain, manager.special, inherited))
     if "__delattr__" not in own:
-        manager.put("__delattr__", make_delattr(columns, _unmapped_method(class_, "__delattr__")))
+        inherited = _unmapped_method(class_, "__delattr__")
+        manager.put("__delattr__", make_delattr(columns, manager.relations.delete, inherited))
     _instrument_init(manager)
     if not isinstance(own.get("_instance_key"), property):
         manager.put("_instance_key", property(_instance_key))
@@ -101,6 +110,12 @@ def add_attribute(mapper: Mapper[Any], prop: MapperProperty) -> None:
         manager.put(key, SynonymAttribute(mapper, prop))
         if key in mapper.validators:
             manager.special[key] = _validated(*mapper.validators[key], through_descriptor=True)
+        return
+    if prop.is_relationship:
+        manager.plain.discard(key)
+        manager.relations.pop(key, None)
+        manager.special[key] = manager.relations.write
+        manager.put(key, RelationshipAttribute(mapper, prop))
         return
     if not prop.is_column:
         return
@@ -239,6 +254,8 @@ def _stateful_init(original: Any) -> Any:
             self._sa_instance_state  # noqa: B018
         except AttributeError:
             type(self).__ropewalk_state__(self)
+        if configuring.pending:
+            configuring.configure(type(self).__mapper__)
         original(self, *args, **kwargs)
 
     __init__.__ropewalk_wrapped__ = original  # type: ignore[attr-defined]
@@ -249,16 +266,18 @@ def _stateful_init(original: Any) -> Any:
 
 def _default_init(manager: ClassManager) -> Any:
     """Return the constructor of a class without one: mapped names as keywords."""
-    plain = manager.plain
+    plain, special = manager.plain, manager.special
     class_ = manager.class_
 
     def __init__(self: Any, **kwargs: Any) -> None:
+        if configuring.pending:  # a backref may be among the keywords
+            configuring.configure(manager.mapper)
         if plain.issuperset(kwargs):
             self.__dict__.update(kwargs)
             return
         cls = type(self)
         for key, value in kwargs.items():
-            if not hasattr(cls, key):
+            if key not in special and not hasattr(cls, key):
                 raise TypeError(unknown_keyword(cls, key))
             setattr(self, key, value)
 

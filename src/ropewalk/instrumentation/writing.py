@@ -69,20 +69,22 @@ def make_setattr(plain: set[str], special: dict[str, Setter], inherited: Any) ->
             except AttributeError:  # not given a state yet, so in no session
                 held[name] = value
                 return
-            committed = state.committed
-            if committed is not None:
-                if name not in committed:
-                    record(state, self, name)
-            elif state.pk is not None:
-                if state.mutables is None:
+            first = state.first_key
+            if first is None:
+                if state.pk is None:
+                    pass
+                elif state.mutables is None:
                     try:
-                        state.committed = {name: held[name]}
+                        state.first_value = held[name]
                     except KeyError:
-                        state.committed = {name: NO_VALUE}
+                        state.first_value = NO_VALUE
+                    state.first_key = name
                     if (owner := state.owner) is not None:
                         owner.modified[state] = self
                 else:
                     record(state, self, name)
+            elif first is not name:
+                record(state, self, name)
             held[name] = value
         elif name in special:
             special[name](self, name, value)
@@ -92,12 +94,18 @@ def make_setattr(plain: set[str], special: dict[str, Setter], inherited: Any) ->
     return __setattr__
 
 
-def make_delattr(columns: Any, inherited: Any) -> Callable[[Any, str], None]:
-    """Return the ``__delattr__`` of one class: a deleted value is written as NULL."""
+def make_delattr(
+    columns: Any, delete_related: Callable[[Any, str], bool], inherited: Any
+) -> Callable[[Any, str], None]:
+    """Return the ``__delattr__`` of one class: a deleted value is written as NULL.
+
+    :param delete_related: lets go what a relationship holds; False for any other name.
+    """
 
     def __delattr__(self: Any, name: str) -> None:
         if name not in columns:
-            inherited(self, name)
+            if not delete_related(self, name):
+                inherited(self, name)
             return
         state = state_of(self)
         held = self.__dict__
@@ -114,15 +122,29 @@ def make_delattr(columns: Any, inherited: Any) -> Callable[[Any, str], None]:
     return __delattr__
 
 
-def guarded_setattr(own: Any, columns: Any) -> Callable[[Any, str, Any], None]:
+def guarded_setattr(own: Any, columns: Any, special: dict[str, Setter]) -> Callable[[Any, str, Any], None]:
     """Wrap a ``__setattr__`` that the class itself defines, so that its writes are recorded too.
 
-    Such a method may well store the value with ``object.__setattr__``, which nothing of ours sees.
+    Such a method may well store the value with ``object.__setattr__``, which nothing of ours sees. What it
+    stored in a relationship is taken out again and assigned as it should be.
     """
 
     def __setattr__(self: Any, name: str, value: Any) -> None:
-        if name in columns and (state := state_of(self)) is not None:
-            record(state, self, name)
+        if name in columns:
+            if (state := state_of(self)) is not None:
+                record(state, self, name)
+        elif name in special:
+            held = self.__dict__
+            before = held.get(name, NO_VALUE)
+            own(self, name, value)
+            after = held.get(name, NO_VALUE)
+            if after is not before:
+                if before is NO_VALUE:
+                    del held[name]
+                else:
+                    held[name] = before
+                special[name](self, name, after)
+            return
         own(self, name, value)
 
     return __setattr__

@@ -29,6 +29,22 @@ class ChangeSink(Protocol):
     loader: LazyLoader | None
 
 
+class Reach(Protocol):
+    """What a relationship tells the session of its object: who comes within reach, and who leaves."""
+
+    def related(self, state: Any, instance: Any, prop: Any, other: Any) -> None:
+        """``instance``, which the session holds, refers to ``other`` now, which it does not hold.
+
+        Called where ``prop`` cascades save-update; the session takes ``other`` in.
+        """
+
+    def unrelated(self, state: Any, instance: Any, prop: Any, other: Any) -> None:
+        """``other``, new in its session, has left ``instance``.
+
+        Called where ``prop`` deletes orphans; if no other parent holds ``other``, its session lets it go.
+        """
+
+
 class Executor(Protocol):
     """What loading and the unit of work need of a session's connections."""
 

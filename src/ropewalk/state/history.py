@@ -45,7 +45,10 @@ class History(NamedTuple):
 
     @classmethod
     def of(cls, state: InstanceState, key: str) -> History:
-        """The history of a column attribute."""
+        """The history of an attribute; that of a relationship, its own floor knows."""
+        prop = state.mapper.props.get(key)
+        if prop is not None and prop.is_relationship:
+            return state.mapper.class_manager.relations[key].history(state)  # type: ignore[no-any-return]
         held = state.dict
         current = held.get(key, NO_VALUE)
         committed = state.committed

@@ -1,0 +1,170 @@
+"""Lists that tell what comes and goes.
+
+Each method is made around the method that does the work: ``list``'s own for
+:class:`InstrumentedList`, a program's for its own list-like classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, SupportsIndex, TypeVar
+
+from .adapter import adding, before_change, collection_adapter, removing
+
+T = TypeVar("T")
+Wrapper = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def _append(fn: Any) -> Any:
+    def append(self: Any, item: Any, _sa_initiator: Any = None) -> None:
+        if _sa_initiator is not False:
+            item = adding(self, item, _sa_initiator)
+        fn(self, item)
+
+    return append
+
+
+def _remove(fn: Any) -> Any:
+    own = fn is list.remove
+
+    def remove(self: Any, value: Any, _sa_initiator: Any = None) -> None:
+        if _sa_initiator is False:
+            fn(self, value)
+        elif own:  # found once, and the very object that is there
+            place = self.index(value)
+            removing(self, list.__getitem__(self, place), _sa_initiator)
+            list.__delitem__(self, place)
+        else:
+            if value in self:
+                removing(self, value, _sa_initiator)
+            fn(self, value)
+
+    return remove
+
+
+def _insert(fn: Any) -> Any:
+    def insert(self: Any, index: SupportsIndex, value: Any) -> None:
+        fn(self, index, adding(self, value))
+
+    return insert
+
+
+def _setitem(fn: Any) -> Any:
+    def __setitem__(self: Any, index: Any, value: Any) -> None:
+        if not isinstance(index, slice):
+            former = self[index]
+            if former is value:
+                return
+            removing(self, former)
+            fn(self, index, adding(self, value))
+            return
+        items = list(value)
+        former = self[index]
+        if index.step not in (None, 1) and len(former) != len(items):
+            raise ValueError(f"attempt to assign sequence of size {len(items)} to extended slice of size {len(former)}")
+        if collection_adapter(self) is not None:
+            items = _exchanged(self, list(former), items)
+        fn(self, index, items)
+
+    return __setitem__
+
+
+def _exchanged(collection: Any, former: list[Any], items: list[Any]) -> list[Any]:
+    """Tell of what a slice loses and gains; what is in both stays."""
+    before_change(collection)
+    staying = {id(item) for item in former} & {id(item) for item in items}
+    for item in former:
+        if id(item) not in staying:
+            removing(collection, item)
+    return [item if id(item) in staying else adding(collection, item) for item in items]
+
+
+def _delitem(fn: Any) -> Any:
+    def __delitem__(self: Any, index: Any) -> None:
+        for item in list(self[index]) if isinstance(index, slice) else [self[index]]:
+            removing(self, item)
+        fn(self, index)
+
+    return __delitem__
+
+
+def _extend(fn: Any) -> Any:
+    def extend(self: Any, iterable: Iterable[Any]) -> None:
+        if collection_adapter(self) is None:
+            fn(self, iterable)
+            return
+        for item in list(iterable):
+            self.append(item)
+
+    return extend
+
+
+def _iadd(fn: Any) -> Any:
+    def __iadd__(self: Any, iterable: Iterable[Any]) -> Any:
+        self.extend(iterable)
+        return self
+
+    return __iadd__
+
+
+def _imul(fn: Any) -> Any:
+    def __imul__(self: Any, count: SupportsIndex) -> Any:
+        times = count.__index__()
+        if times <= 0:
+            self.clear()
+        else:
+            self.extend(list(self) * (times - 1))
+        return self
+
+    return __imul__
+
+
+def _pop(fn: Any) -> Any:
+    def pop(self: Any, index: SupportsIndex = -1) -> Any:
+        removing(self, self[index])
+        return fn(self, index)
+
+    return pop
+
+
+def _clear(fn: Any) -> Any:
+    def clear(self: Any) -> None:
+        before_change(self)
+        for item in list(self):
+            removing(self, item)
+        fn(self)
+
+    return clear
+
+
+WRAPPERS: dict[str, Wrapper] = {
+    "append": _append,
+    "remove": _remove,
+    "insert": _insert,
+    "__setitem__": _setitem,
+    "__delitem__": _delitem,
+    "extend": _extend,
+    "__iadd__": _iadd,
+    "__imul__": _imul,
+    "pop": _pop,
+    "clear": _clear,
+}
+"""Method of a list → what makes an instrumented one of it. Order is no change: sort() and reverse() stay."""
+
+
+class InstrumentedList(list[T]):
+    """The list that a relationship holds."""
+
+    __slots__ = ("__weakref__", "_sa_adapter")
+
+    _sa_adapter: Any
+
+
+_method: Any
+for _name, _wrapper in WRAPPERS.items():
+    _method = _wrapper(getattr(list, _name))
+    _method.__name__, _method.__qualname__ = _name, f"InstrumentedList.{_name}"
+    _method._sa_instrumented = True
+    setattr(InstrumentedList, _name, _method)
+_made: Any = InstrumentedList
+_made._sa_appender, _made._sa_remover, _made._sa_iterator = _made.append, _made.remove, list.__iter__

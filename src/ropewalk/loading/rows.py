@@ -156,7 +156,7 @@ class _Source:
         else:
             new(f"        d['_sa_instance_state'] = s{n}")
         new(f"        s{n}.owner = owner; s{n}.pk = {pk}; s{n}.status = {PERSISTENT}; s{n}.expired = False")
-        new(f"        s{n}.committed = s{n}.mutables = s{n}.extra = None; s{n}.peers = peers")
+        new(f"        s{n}.first_key = s{n}.mutables = s{n}.extra = None; s{n}.peers = peers")
         new(f"        peer(s{n})")
         for key, prop in zip(slot.keys, slot.props, strict=True):
             if prop.may_be_mutable:

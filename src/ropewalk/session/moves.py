@@ -182,8 +182,8 @@ def expire(states: Iterable[InstanceState]) -> None:
         for key in state.mapper.column_props:
             held.pop(key, None)
         state.expired = True
-        if state.committed is not None:
-            state.committed = None
+        if state.first_key is not None:
+            state.first_key = None
             if state.owner is not None:
                 state.owner.modified.pop(state, None)
         if state.mutables is not None:

@@ -7,7 +7,9 @@ that either finds the other.
 
 ``committed`` is what makes the unit of work cheap: ``None`` while nothing changed, else
 for each attribute that was written the value it had before, recorded by the first write
-(see ``instrumentation/writing.py``).
+(see ``instrumentation/writing.py``). While only one attribute was written, which is by far
+the most usual, its name and value lie in two slots, and no dictionary is made: a container
+for each changed object would keep the garbage collector busy.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from .identity import IdentityMap
 
 TRANSIENT, PENDING, PERSISTENT, DELETED, DETACHED = range(5)
+SEVERAL = ""  # the name of no attribute
 STATUS_NAMES = ("transient", "pending", "persistent", "deleted", "detached")
 
 
@@ -34,14 +37,26 @@ class InstanceState(weakref.ref):  # type: ignore[type-arg]
     Each mapped class has a subclass of its own, which knows the ``mapper``.
     """
 
-    __slots__ = ("committed", "expired", "extra", "mutables", "owner", "peers", "pk", "status")
+    __slots__ = (
+        "_committed",
+        "expired",
+        "extra",
+        "first_key",
+        "first_value",
+        "mutables",
+        "owner",
+        "peers",
+        "pk",
+        "status",
+    )
 
     mapper: ClassVar[Mapper[Any]]
 
     owner: IdentityMap | None  # of the session that holds it
     status: int
     pk: Any  # the bare key: a value for one column, a tuple for several; None without identity
-    committed: dict[str, Any] | None
+    first_key: str | None  # the only attribute written; SEVERAL if _committed holds them; None while clean
+    first_value: Any  # what it was before
     mutables: dict[str, tuple[Any, Any]] | None  # attribute → (value, copy) where it can change in place
     expired: bool  # unloaded column attributes are to be fetched all together
     peers: list[InstanceState] | None  # what came in the same result
@@ -55,6 +70,26 @@ class InstanceState(weakref.ref):  # type: ignore[type-arg]
     is_instance = True
     is_mapper = False
     is_aliased_class = False
+
+    @property
+    def committed(self) -> dict[str, Any] | None:
+        """What was written since the last flush → the value before; None while nothing was."""
+        key = self.first_key
+        if key is None:
+            return None
+        if key is not SEVERAL:
+            self._committed: dict[str, Any] = {key: self.first_value}
+            self.first_key = SEVERAL
+            self.first_value = None
+        return self._committed
+
+    @committed.setter
+    def committed(self, value: dict[str, Any] | None) -> None:
+        if value is None:
+            self.first_key = None
+        else:
+            self.first_key = SEVERAL
+            self._committed = value
 
     # -- what it is -----------------------------------------------------------------
 
@@ -249,7 +284,7 @@ class InstanceState(weakref.ref):  # type: ignore[type-arg]
 def new_state(cls: type[InstanceState], instance: Any) -> InstanceState:
     """Return a state for a transient ``instance``."""
     state = cls(instance, _object_gone)
-    state.owner = state.pk = state.committed = state.mutables = state.peers = state.extra = None
+    state.owner = state.pk = state.first_key = state.mutables = state.peers = state.extra = None
     state.status = TRANSIENT
     state.expired = False
     return state

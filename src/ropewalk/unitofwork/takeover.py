@@ -64,7 +64,7 @@ def _forget_deleted(identity_map: IdentityMap, plan: MapperPlan, states: list[In
         else:
             identity_map.remove(state)
         state.status = DELETED
-        state.committed = None
+        state.first_key = None
     for others in (identity_map.modified, identity_map.watched, identity_map.held):
         if others:
             for state in states:
@@ -112,7 +112,7 @@ def _settle(
                 _unload(plan, state, values)
     modified = identity_map.modified
     for state in states:
-        state.committed = None
+        state.first_key = None
         modified.pop(state, None)
     if plan.mutable_keys:
         for state, values in zip(states, objects, strict=True):

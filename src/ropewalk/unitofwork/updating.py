@@ -69,11 +69,10 @@ def _by_shape(
     mapper_plan = plan_of(plan.mapper)
     groups: dict[tuple[str, ...], Group] = {}
     for state, values in zip(change_set.states, change_set.objects, strict=True):
-        committed = state.committed
-        if committed is not None and len(committed) == 1 and state.mutables is None and not switched:
+        key = state.first_key
+        if key and state.mutables is None and not switched:
             # By far the most usual: one attribute was written. This is changed_keys() without its overhead.
-            ((key, old),) = committed.items()
-            new = values.get(key)
+            new, old = values.get(key), state.first_value
             if new is old or not differs(mapper_plan, state, key, new, old):
                 continue
             changed: tuple[str, ...] = (key,)

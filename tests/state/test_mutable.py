@@ -71,7 +71,7 @@ def test_what_cannot_change_is_not_copied(value):
     assert copied(value) is value or isinstance(value, enum.Enum)
 
 
-@pytest.mark.parametrize("value", [[], {}, set(), bytearray(), object(), (1,)], ids=repr)
+@pytest.mark.parametrize("value", [[], {}, set(), bytearray(), object(), (1,)], ids=lambda value: type(value).__name__)
 def test_what_may_change_is_no_atom(value):
     assert not is_atom(value)
 

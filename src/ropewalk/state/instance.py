@@ -307,7 +307,8 @@ def _object_gone(state: InstanceState) -> None:
 
 def _restore(instance: Any, pk: Any, committed: Any, mutables: Any, expired: bool, extra: Any) -> InstanceState:
     """Rebuild the state of an unpickled object, detached from any session."""
-    state: InstanceState = type(instance).__ropewalk_state__(instance)
+    # In a circle of objects pickle may rebuild a state while it is at it; whoever holds the first one keeps it.
+    state: InstanceState = getattr(instance, "_sa_instance_state", None) or type(instance).__ropewalk_state__(instance)
     state.pk, state.committed, state.mutables = pk, committed, mutables
     state.expired, state.extra = expired, extra
     state.status = TRANSIENT if pk is None else DETACHED

@@ -98,12 +98,15 @@ class Plan:
 class Bound:
     """A plan together with the literal values of one statement: ready to be executed."""
 
-    __slots__ = ("bindparams", "plan", "statement")
+    __slots__ = ("bindparams", "params", "plan", "statement")
 
-    def __init__(self, plan: Plan, bindparams: Sequence[Any], statement: Any) -> None:
+    def __init__(
+        self, plan: Plan, bindparams: Sequence[Any], statement: Any, params: Mapping[str, Any] | None = None
+    ) -> None:
         self.plan = plan
         self.bindparams = bindparams
         self.statement = statement
+        self.params = params  # what statement.params() was given, here or in a subquery
 
     def open(
         self,
@@ -113,6 +116,8 @@ class Bound:
     ) -> tuple[Any, Prepared]:
         """Execute; return the driver's cursor and what was executed."""
         prepared = self.plan.prepared(connection.dialect)
+        if self.params:
+            given = {**self.params, **(given or {})}
         return prepared.execute(connection, self.bindparams, given, options, self.own_statement), prepared
 
     def own_statement(self) -> Any:
@@ -170,7 +175,7 @@ def _by_cache_key(statement: Any) -> Bound:
     plan = _plans.get(key.key)
     if plan is None:
         plan = _plans[key.key] = Plan(statement, options, key.bindparams)
-    return Bound(plan, key.bindparams, statement)
+    return Bound(plan, key.bindparams, statement, getattr(key, "params", None))  # 2.0 has them in the bindparams
 
 
 def has_entities(statement: Any) -> bool:

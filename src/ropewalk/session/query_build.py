@@ -157,7 +157,7 @@ class QueryBuilder(Generic[T]):
                 pieces = new.__dict__
                 pieces.update(self.__dict__)
                 # the types decide on the parameters' types, hence on the statement
-                pieces["_steps"] = (*self._steps, ("filter_by", tuple(kwargs), types))
+                pieces["_steps"] = (*self._steps, ("filter_by", (mapper.class_, *kwargs), types))
                 pieces["_values"] = self._values + values
                 return new
         namespace = self._filter_by_namespace()

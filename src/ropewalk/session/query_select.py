@@ -48,8 +48,8 @@ def select_of(query: Any, style: SelectLabelStyle = DEFAULT_STYLE) -> Select[Any
     values = iter(query._values)
     for name, args, options in query._steps:
         if name == "filter_by":
-            class_ = query._mapper.class_
-            statement = statement.where(*(getattr(class_, key) == next(values) for key in args))
+            class_, *keys = args
+            statement = statement.where(*(getattr(class_, key) == next(values) for key in keys))
         elif name == "with_only_columns":
             entities = args
             statement = statement.with_only_columns(*map(adapt, args))

@@ -39,7 +39,7 @@ def scan_relationship(prop: RelationshipProperty, class_: type, key: str, annota
         collection, target = None, inner  # a mapped class that is itself generic: Mapped[Box["Item"]]
     if collection is not None:
         _take_collection(prop, where, collection, lazy)
-    elif lazy is None and prop.collection_class is None and prop.given_uselist is None:
+    elif lazy is None and prop.collection_class is None:
         prop.given_uselist = prop.uselist = False
     if prop.argument is None:
         prop.argument = _target(target, where, annotation)
@@ -69,11 +69,6 @@ def _is_collection(origin: Any) -> bool:
 
 
 def _take_collection(prop: RelationshipProperty, where: str, collection: type, lazy: str | None) -> None:
-    if prop.given_uselist is False:
-        raise ArgumentError(
-            f"{where} is annotated as a {collection.__name__} but has uselist=False; annotate it with the class "
-            "itself, or drop uselist."
-        )
     if prop.collection_class is None and lazy is None:
         if inspect.isabstract(collection):
             raise ArgumentError(

@@ -35,6 +35,7 @@ class JoinHelpers:
     parent: Mapper[Any]
     mapper: Mapper[Any]
     entity: Any
+    target: Any
     uselist: bool
     direction: RelationshipDirection
     join: JoinCondition
@@ -60,14 +61,22 @@ class JoinHelpers:
                 return _adapted(column, far)
             return _adapted(column, parent_selectable if "local" in marks else None)
 
-        primaryjoin = only_marks(replace_columns(self.primaryjoin, primary), _NO_MARKS)
+        tables = self._aliases(parent_selectable, target_selectable, secondary_alias)
+        primaryjoin = only_marks(replace_columns(self.primaryjoin, primary, tables), _NO_MARKS)
         if self.secondaryjoin is None:
             return primaryjoin, None, None
 
         def second(column: Any) -> Any:
             return _adapted(column, secondary_alias if "remote" in marks_of(column) else target_selectable)
 
-        return primaryjoin, only_marks(replace_columns(self.secondaryjoin, second), _NO_MARKS), secondary
+        return primaryjoin, only_marks(replace_columns(self.secondaryjoin, second, tables), _NO_MARKS), secondary
+
+    def _aliases(self, parent: Any, target: Any, secondary: Any) -> dict[Any, Any]:
+        """Return table → alias, for subqueries that correlate to the table; which end is meant must be plain."""
+        pairs = [(self.parent.persist_selectable, parent), (self.target, target), (self.secondary, secondary)]
+        if self.parent.persist_selectable is self.target:
+            pairs = pairs[2:]
+        return {table: alias for table, alias in pairs if table is not None and alias is not None}
 
     def lazy_clause(self, target_selectable: Any = None, secondary_alias: Any = None) -> LazyClause:
         """Return the criterion that selects the objects at the other end, with parameters for this end."""

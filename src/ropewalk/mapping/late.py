@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
 from sqlalchemy import MetaData
+from sqlalchemy.sql.operators import ColumnOperators
 
 from ..exc import ArgumentError, InvalidRequestError
 from .marks import foreign, remote
@@ -99,8 +100,11 @@ class _Names(dict[str, Any]):
         return _Path(self, name, _Unknown(unknown))
 
 
-class _Path:
-    """The beginning of a dotted name: of a module before a class, or of a schema before a table."""
+class _Path(ColumnOperators):
+    """The beginning of a dotted name: of a module before a class, or of a schema before a table.
+
+    It takes operators, so that a name that leads nowhere is noticed and ``Nope.id == 5`` is not simply False.
+    """
 
     def __init__(self, names: _Names, path: str, unknown: _Unknown) -> None:
         self._names = names
@@ -122,6 +126,11 @@ class _Path:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise self._unknown
+
+    def operate(self, *args: Any, **kwargs: Any) -> Any:
+        raise self._unknown
+
+    reverse_operate = operate
 
 
 class _ClassName:

@@ -157,6 +157,12 @@ class Mapper(CacheKeyed, Generic[T]):
                     self.key_of[column] = key
                 elif key not in properties:
                     self.add_property(key, ColumnProperty(column))
+                elif isinstance(properties[key], RelationshipProperty):
+                    raise ArgumentError(
+                        f"{self}: the relationship {key!r} has the name of the column {column}, which would be hidden. "
+                        f'Name one of them otherwise, as in properties={{"{key}_id": table.c.{column.key}}}, or leave '
+                        "the column out with exclude_properties."
+                    )
         # expressions and synonyms after the columns that they are made of
         for key, thing in properties.items():
             if key not in self.props or self.props[key] is not thing:
@@ -185,8 +191,9 @@ class Mapper(CacheKeyed, Generic[T]):
         self.relationship_props.pop(key, None)
         if isinstance(taken, RelationshipProperty):
             self.relationship_props[key] = taken
-            for mapper in self.self_and_descendants - {self}:
-                mapper._inherit(key, taken)
+            if self.class_manager is not None:  # else there are no subclasses yet
+                for mapper in self.self_and_descendants - {self}:
+                    mapper._inherit(key, taken)
         if isinstance(taken, ColumnProperty):
             self.column_props[key] = taken
             for column in taken.columns:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, FromClause
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.elements import BinaryExpression, ColumnClause
 
@@ -24,11 +24,16 @@ def remote(expr: Any) -> Any:
     return replace_columns(as_column_element(expr), lambda column: marked(column, remote=True))
 
 
-def replace_columns(expression: Any, replace: Callable[[Any], Any]) -> Any:
-    """Return ``expression`` with ``replace(column)`` for each column in it; None leaves one as it is."""
+def replace_columns(expression: Any, replace: Callable[[Any], Any], tables: Mapping[Any, Any] | None = None) -> Any:
+    """Return ``expression`` with ``replace(column)`` for each column in it; None leaves one as it is.
+
+    :param tables: table → what a subquery inside the expression names instead of it.
+    """
 
     def visit(element: Any, **_: Any) -> Any:
-        return replace(element) if isinstance(element, ColumnClause) else None
+        if isinstance(element, ColumnClause):
+            return replace(element)
+        return tables.get(element) if tables and isinstance(element, FromClause) else None
 
     return visitors.replacement_traverse(expression, {}, visit)
 

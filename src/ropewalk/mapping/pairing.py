@@ -160,13 +160,20 @@ def warn_of_overlaps(prop: RelationshipProperty) -> None:
 
 
 def _is_rival(prop: RelationshipProperty, other: RelationshipProperty) -> bool:
-    if other is prop or other in prop.reverse or not hasattr(other, "mapper"):
+    if other is prop or other in prop.reverse:
+        return False
+    if other.parent.registry is not prop.parent.registry or not _is_mapped(other.parent):
         return False
     if other.key in prop.overlaps or prop.key in other.overlaps or "__*" in prop.overlaps | other.overlaps:
         return False
     if any(_siblings(a, b) for a in (prop.parent, prop.mapper) for b in (other.parent, other.mapper)):
         return False
     return prop.key != other.key or prop.parent.base_mapper is not other.parent.base_mapper
+
+
+def _is_mapped(mapper: Mapper[Any]) -> bool:
+    """Whether the mapping still stands; clear_mappers() takes it off the class."""
+    return vars(mapper.class_).get("__mapper__") is mapper
 
 
 def _siblings(one: Mapper[Any], other: Mapper[Any]) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..exc import ArgumentError, SAWarning
 from ..kernel.symbols import MANYTOONE, NO_ARG, RelationshipDirection
@@ -33,7 +34,7 @@ _ONLY_FOR_WRITING = {
     "enable_typechecks": True,
     "active_history": False,
 }
-_VIEWONLY_CASCADES = frozenset({"expunge", "refresh-expire"})
+_VIEWONLY_CASCADES = frozenset({"merge", "expunge", "refresh-expire"})
 
 
 class RelationshipProperty(JoinHelpers, MapperProperty):
@@ -147,6 +148,11 @@ class RelationshipProperty(JoinHelpers, MapperProperty):
             )
         if not isinstance(self.lazy, str) or self.lazy not in _LAZY:
             raise ArgumentError(f"lazy={self.lazy!r} is not a way to load; there are {', '.join(sorted(_LAZY))}.")
+        if self.attribute_options.default not in (NO_ARG, None):
+            raise ArgumentError(
+                f"None is the only default that a relationship can have in a dataclass, not "
+                f"{self.attribute_options.default!r}; a collection has default_factory=list."
+            )
         if self.viewonly:
             if self.sync_backref:
                 raise ArgumentError("sync_backref=True has no meaning for a relationship with viewonly=True.")
@@ -159,13 +165,10 @@ class RelationshipProperty(JoinHelpers, MapperProperty):
                     )
 
     def _cascade(self, given: Any) -> CascadeOptions:
-        if given is NO_ARG or given is False:
+        if given is NO_ARG:
             return CascadeOptions("merge" if self.viewonly else "save-update, merge")
         cascade = CascadeOptions(given)
-        if self.viewonly and not cascade <= _VIEWONLY_CASCADES | {"merge"}:
-            refused = ", ".join(sorted(cascade - _VIEWONLY_CASCADES - {"merge"}))
-            raise ArgumentError(f"A relationship with viewonly=True writes nothing and cannot cascade {refused}.")
-        return cascade
+        return CascadeOptions(cascade & _VIEWONLY_CASCADES) if self.viewonly else cascade
 
     # -- configuring -------------------------------------------------------------------
 
@@ -229,6 +232,17 @@ def relationship(
     argument: Any = None,
     secondary: Any = None,
     *,
+    uselist: bool | None = None,
+    collection_class: Any = None,
+    primaryjoin: Any = None,
+    secondaryjoin: Any = None,
+    back_populates: str | Callable[[], str] | None = None,
+    order_by: Any = False,
+    backref: str | tuple[str, dict[str, Any]] | None = None,
+    overlaps: str | None = None,
+    post_update: bool = False,
+    cascade: Any = NO_ARG,
+    viewonly: bool = False,
     init: Any = NO_ARG,
     repr: Any = NO_ARG,
     default: Any = NO_ARG,
@@ -236,11 +250,74 @@ def relationship(
     compare: Any = NO_ARG,
     kw_only: Any = NO_ARG,
     hash: Any = NO_ARG,
+    lazy: Any = "select",
+    passive_deletes: bool | Literal["all"] = False,
+    passive_updates: bool = True,
+    active_history: bool = False,
+    enable_typechecks: bool = True,
+    foreign_keys: Any = None,
+    remote_side: Any = None,
+    join_depth: int | None = None,
+    comparator_factory: Any = None,
+    single_parent: bool = False,
+    innerjoin: bool | str = False,
+    distinct_target_key: bool | None = None,
+    load_on_pending: bool = False,
+    query_class: Any = None,
+    info: dict[Any, Any] | None = None,
+    omit_join: bool | None = None,
+    sync_backref: bool | None = None,
     dataclass_metadata: Any = NO_ARG,
-    **kw: Any,
+    doc: str | None = None,
+    peers: bool | None = None,
 ) -> Any:
-    options = AttributeOptions(init, repr, default, default_factory, compare, kw_only, hash, dataclass_metadata)
-    return RelationshipProperty(argument, secondary, attribute_options=options, **kw)
+    """Map an attribute to objects of another mapped class, or of the same.
+
+    ::
+
+        class User(Base):
+            addresses: Mapped[list["Address"]] = relationship(back_populates="user")
+
+        class Address(Base):
+            user_id: Mapped[int] = mapped_column(ForeignKey("user.id"))
+            user: Mapped["User"] = relationship(back_populates="addresses")
+
+    Where a parameter is said to be late, it may be a string (a Python expression over class names, table names and
+    SQLAlchemy's functions) or a callable without parameters; it is looked at when all classes are known.
+
+    :param argument: the class at the other end, late; without it the annotation tells.
+    :param secondary: the association table of a many-to-many relationship, late.
+    :param uselist: whether the attribute is a collection; usually the direction and the annotation tell.
+    :param collection_class: what makes the collection: a class, or any callable.
+    :param primaryjoin: how the tables are joined, where the foreign keys do not tell, late. :func:`foreign` and
+        :func:`remote` mark the columns in it that are not plain to see.
+    :param secondaryjoin: how the association table is joined to the other end's, late.
+    :param foreign_keys: the columns that hold the copied values, where several might, late.
+    :param remote_side: the columns of the row at the other end, in a table that refers to itself, late.
+    :param back_populates: the relationship of the other class that describes the same from there.
+    :param backref: a name under which that relationship is made, or :func:`backref`.
+    :param order_by: how a collection is ordered when it is loaded, late.
+    :param cascade: which moves of the session go on to the other end, such as ``"all, delete-orphan"``.
+    :param single_parent: an object at the other end belongs to one object here at most.
+    :param viewonly: it is loaded and never written.
+    :param lazy: how it is loaded: select, joined, selectin, subquery, immediate, raise, raise_on_sql, noload,
+        dynamic, write_only.
+    :param innerjoin: the other end exists always, so that joined loading needs no outer join.
+    :param join_depth: how often joined loading goes through a table that refers to itself.
+    :param passive_deletes: True leaves members that are not loaded to the database's ON DELETE; ``"all"`` leaves
+        it all of them.
+    :param passive_updates: the database has ON UPDATE CASCADE for keys that change.
+    :param post_update: write the foreign key with an UPDATE of its own, for rows that refer to one another.
+    :param overlaps: names of relationships that may write the same columns.
+    :param sync_backref: False leaves the other side of the pair as it is when this one changes.
+    :param peers: whether touching it on one object loads it for all that came in the same result.
+    :param init, repr, default, default_factory, compare, kw_only, hash, dataclass_metadata: as in
+        ``dataclasses.field``, for classes mapped as dataclasses; ``None`` is the one possible default.
+    :raises ArgumentError: parameters that exclude one another.
+    """
+    given = dict(locals())
+    options = AttributeOptions(**{name: given.pop(name) for name in AttributeOptions.__slots__})
+    return RelationshipProperty(**given, attribute_options=options)
 
 
 def relation(*args: Any, **kw: Any) -> Any:

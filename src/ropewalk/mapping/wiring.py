@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, FromClause
 
-from ..exc import ArgumentError, InvalidRequestError, UnmappedClassError
+from ..exc import ArgumentError, UnmappedClassError
 from ..kernel.core import as_column_element, as_ordering, unmarked
 from . import configuring
 from .joins import JoinCondition
@@ -29,7 +29,7 @@ class Wiring:
     def __init__(self, mappers: Iterable[Mapper[Any]]) -> None:
         self.waiting = list(mappers)
         self.mappers: dict[Mapper[Any], None] = {}
-        self.props: list[RelationshipProperty] = []
+        self.props: dict[RelationshipProperty, None] = {}
 
     def run(self) -> None:
         """:raises ArgumentError: a relationship makes no sense; its mapper remembers that."""
@@ -52,7 +52,7 @@ class Wiring:
         self.mappers[mapper] = None
         for prop in configuring.unconfigured(mapper):
             if prop not in self.props:
-                self.props.append(prop)
+                self.props[prop] = None
                 self._guarded(resolve, prop)
                 self._guarded(make_backref, prop)
                 if not prop.mapper.configured:
@@ -93,8 +93,8 @@ def _find_target(prop: RelationshipProperty) -> None:
     if isinstance(target, type) and "__mapper__" not in vars(target):
         raise UnmappedClassError(
             target,
-            f"{prop} refers to {target.__name__}, which is not mapped; a relationship needs a mapped class, or the name "
-            "of one.",
+            f"{prop} refers to {target.__name__}, which is not mapped; a relationship needs a mapped class, or the "
+            "name of one.",
         )
     if not (getattr(entity, "is_mapper", False) or getattr(entity, "is_aliased_class", False)):
         raise ArgumentError(
@@ -122,10 +122,18 @@ def _condition(prop: RelationshipProperty, name: str) -> Any:
     value = _late(prop, name)
     if value is None:
         return None
-    clause = as_column_element(value) if not isinstance(value, str) else None
-    if clause is None or not isinstance(clause, ColumnElement):
+    clause = _expression(value)
+    if clause is None:
         raise ArgumentError(f"{prop}: {name} must be a SQL expression; it is {value!r}.")
     return clause
+
+
+def _expression(value: Any) -> ColumnElement[Any] | None:
+    """Return ``value`` as an expression over columns, or None if it is something else."""
+    if not hasattr(value, "__clause_element__") and not isinstance(value, ColumnElement):
+        return None
+    found = as_column_element(value)
+    return found if isinstance(found, ColumnElement) else None
 
 
 def _columns(prop: RelationshipProperty, name: str) -> list[Any]:
@@ -139,12 +147,8 @@ def _columns(prop: RelationshipProperty, name: str) -> list[Any]:
 def _column(prop: RelationshipProperty, name: str, item: Any) -> Any:
     if isinstance(item, str):
         item = evaluate(item, prop.parent, f"{prop}: {name}")
-    column: Any
-    try:
-        column = as_column_element(item)
-    except ArgumentError:
-        column = None
-    if not isinstance(column, ColumnElement):
+    column = _expression(item)
+    if column is None:
         raise ArgumentError(f"{prop}: {name} must consist of columns; it has {item!r}.")
     return unmarked(column)
 
@@ -156,5 +160,5 @@ def _order_by(prop: RelationshipProperty) -> Any:
     items = value if isinstance(value, (list, tuple)) else [value]
     try:
         return [only_marks(as_ordering(item), frozenset()) for item in items]
-    except InvalidRequestError as error:
+    except ArgumentError as error:
         raise ArgumentError(f"{prop}: order_by must consist of SQL expressions; it is {value!r}.") from error

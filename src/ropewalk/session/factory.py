@@ -7,7 +7,7 @@ class made by ``sessionmaker``, which is a metaclass.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from .session import Session
 
@@ -38,7 +38,13 @@ if TYPE_CHECKING:
         class_: type[S_co]
         kw: dict[str, Any]
 
-        def __init__(self, bind: Any = None, *, class_: type[S_co] = ..., **kw: Any) -> None: ...
+        @overload
+        def __init__(self, bind: Any = None, *, class_: type[S_co], **kw: Any) -> None: ...
+
+        @overload
+        def __init__(self: sessionmaker[Session], bind: Any = None, **kw: Any) -> None: ...
+
+        def __init__(self, bind: Any = None, *, class_: Any = ..., **kw: Any) -> None: ...
 
         def __call__(self, **local_kw: Any) -> S_co:
             """Make a session; arguments given here go before those of the factory."""

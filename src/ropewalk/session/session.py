@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from sqlalchemy import Connection, Engine, Result, ScalarResult, text
+from sqlalchemy import Connection, Engine
 from sqlalchemy.util import IdentitySet
 
 from ..exc import InvalidRequestError, UnmappedClassError
@@ -15,6 +15,7 @@ from ..state.identity import IdentityMap
 from ..state.instance import DELETED, InstanceState
 from ..state.mutable import changed_in_place
 from . import moves, reading
+from .asking import Asking
 from .binds import Bind, Binds, check_bind, entity_mapper, metadata_bind, unbound
 from .guard import Guard
 from .transaction import SessionTransaction, SessionTransactionOrigin, TransactionState
@@ -23,7 +24,6 @@ from .writing import Writing
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from ..mapping.mapper import Mapper
     from .query import Query
 
 T = TypeVar("T")
@@ -37,7 +37,7 @@ _sessions: dict[int, weakref.ref[Session]] = {}
 _serial = itertools.count(1)
 
 
-class Session(Writing):
+class Session(Asking, Writing):
     """A workspace for objects of mapped classes, and their conversation with the database.
 
     ::
@@ -161,109 +161,6 @@ class Session(Writing):
     def identity_key(cls, class_: Any = None, ident: Any = None, *, instance: Any = None, row: Any = None) -> Any:
         """Return the identity key of an object, or of a class and a primary key."""
         return reading.identity_key(class_, ident, instance, row)
-
-    # -- reading -------------------------------------------------------------------------
-
-    def execute(
-        self,
-        statement: Any,
-        params: Any = None,
-        *,
-        execution_options: Mapping[str, Any] | None = None,
-        bind_arguments: Mapping[str, Any] | None = None,
-        mapper: Any = None,
-        **kw: Any,
-    ) -> Result[Any]:
-        """Execute a statement and return its result.
-
-        :param statement: a Core or entity statement, or SQL text with ``:name`` parameters.
-        :param params: a dictionary of values, or a list of them for ``executemany``.
-        """
-        if isinstance(statement, str):
-            statement = text(statement)
-        if mapper is not None:
-            bind_arguments = {**(bind_arguments or {}), "mapper": mapper}
-        return reading.execute(self, statement, params, execution_options, bind_arguments)
-
-    def scalars(self, statement: Any, params: Any = None, **kw: Any) -> ScalarResult[Any]:
-        """Execute a statement and return the first member of each row."""
-        return self.execute(statement, params, **kw).scalars()
-
-    def scalar(self, statement: Any, params: Any = None, **kw: Any) -> Any:
-        """Execute a statement and return the first member of the first row, or None."""
-        return self.execute(statement, params, **kw).scalar()
-
-    @overload
-    def query(self, entity: type[T], /) -> Query[T]: ...
-
-    @overload
-    def query(self, *entities: Any, **kw: Any) -> Query[Any]: ...
-
-    def query(self, *entities: Any, **kw: Any) -> Query[Any]:
-        """Return a Query of classes, attributes or SQL expressions."""
-        cls: Any = self._query_cls
-        if cls is None:
-            from .query import Query as cls
-        return cls(entities, self, **kw)  # type: ignore[no-any-return]
-
-    def get(
-        self,
-        entity: type[T] | Mapper[T],
-        ident: Any,
-        *,
-        options: Sequence[Any] | None = None,
-        populate_existing: bool = False,
-        with_for_update: Any = None,
-        identity_token: Any = None,
-        execution_options: Mapping[str, Any] | None = None,
-        bind_arguments: Mapping[str, Any] | None = None,
-    ) -> T | None:
-        """Return the object with that primary key, or None.
-
-        An object that the session already holds is returned without any SQL.
-
-        :param ident: the value, a tuple for a composite key, or a dictionary by attribute name.
-        :raises InvalidRequestError: the key has another number of values.
-        """
-        if not (populate_existing or with_for_update or options or identity_token):
-            # The shortest road: a mapped class, a bare key, an object that is there.
-            try:
-                entries = self.identity_map.maps.get(entity.__mapper__.base_mapper.class_)  # type: ignore
-                state = None if entries is None else entries.get(ident)
-            except (AttributeError, TypeError):  # no mapped class, or a key that must be looked into
-                state = None
-            if state is not None and not state.expired and not self._guard.holder:
-                found = state()
-                if type(found) is entity:
-                    return found
-        return reading.get(  # type: ignore[no-any-return]
-            self,
-            entity,
-            ident,
-            options or (),
-            populate_existing,
-            with_for_update,
-            identity_token,
-            execution_options,
-            bind_arguments,
-        )
-
-    def get_one(self, entity: type[T] | Mapper[T], ident: Any, **kw: Any) -> T:
-        """Return the object with that primary key; NoResultFound where there is none."""
-        found: T = reading.must_find(self.get(entity, ident, **kw), entity, ident)
-        return found
-
-    def refresh(
-        self, instance: object, attribute_names: Iterable[str] | None = None, with_for_update: Any = None
-    ) -> None:
-        """Read an object's attributes anew, dropping unflushed changes of them."""
-        with self._guard("refresh()"):
-            reading.refresh(self, instance, attribute_names, with_for_update)
-
-    def load_attribute(self, state: InstanceState, instance: Any, key: str) -> Any:
-        """Load an attribute that an object lacks; called by the attribute itself."""
-        with self._guard("loading of an attribute"):
-            return reading.load_attribute(self, state, instance, key)
 
     # -- connections ---------------------------------------------------------------------
 

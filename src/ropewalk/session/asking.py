@@ -1,0 +1,173 @@
+"""What a Session offers for asking: execute, query, get, refresh."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from sqlalchemy import Result, ScalarResult, text
+
+from . import reading
+
+if TYPE_CHECKING:
+    from sqlalchemy.sql.selectable import TypedReturnsRows
+    from sqlalchemy.util.typing import Never, TupleAny, TypeVarTuple, Unpack
+
+    from ..mapping.mapper import Mapper
+    from ..state.identity import IdentityMap
+    from ..state.instance import InstanceState
+    from .guard import Guard
+    from .query import Query
+
+    Ts = TypeVarTuple("Ts")
+
+T = TypeVar("T")
+
+
+class Asking:
+    """The asking half of a Session; the writing half is in ``writing.py``."""
+
+    if TYPE_CHECKING:
+        identity_map: IdentityMap
+        _guard: Guard
+        _query_cls: type[Query[Any]] | None
+
+    @overload
+    def execute(
+        self,
+        statement: TypedReturnsRows[Unpack[Ts]],
+        params: Any = None,
+        *,
+        execution_options: Mapping[str, Any] | None = None,
+        bind_arguments: Mapping[str, Any] | None = None,
+        mapper: Any = None,
+    ) -> Result[Unpack[Ts]]: ...
+
+    @overload
+    def execute(
+        self,
+        statement: Any,
+        params: Any = None,
+        *,
+        execution_options: Mapping[str, Any] | None = None,
+        bind_arguments: Mapping[str, Any] | None = None,
+        mapper: Any = None,
+    ) -> Result[Unpack[TupleAny]]: ...
+
+    def execute(
+        self,
+        statement: Any,
+        params: Any = None,
+        *,
+        execution_options: Mapping[str, Any] | None = None,
+        bind_arguments: Mapping[str, Any] | None = None,
+        mapper: Any = None,
+    ) -> Result[Any]:
+        """Execute a statement and return its result.
+
+        :param statement: a Core or entity statement, or SQL text with ``:name`` parameters.
+        :param params: a dictionary of values, or a list of them for ``executemany``.
+        :param mapper: the class whose engine serves it, where the statement does not say.
+        """
+        if isinstance(statement, str):
+            statement = text(statement)
+        if mapper is not None:
+            bind_arguments = {**(bind_arguments or {}), "mapper": mapper}
+        return reading.execute(self, statement, params, execution_options, bind_arguments)  # type: ignore[arg-type]
+
+    @overload
+    def scalars(
+        self, statement: TypedReturnsRows[T, Unpack[TupleAny]], params: Any = None, **kw: Any
+    ) -> ScalarResult[T]: ...
+
+    @overload
+    def scalars(self, statement: Any, params: Any = None, **kw: Any) -> ScalarResult[Any]: ...
+
+    def scalars(self, statement: Any, params: Any = None, **kw: Any) -> ScalarResult[Any]:
+        """Execute a statement and return the first member of each row."""
+        return self.execute(statement, params, **kw).scalars()
+
+    @overload
+    def scalar(self, statement: TypedReturnsRows[Never], params: Any = None, **kw: Any) -> Any | None: ...
+
+    @overload
+    def scalar(self, statement: TypedReturnsRows[T, Unpack[TupleAny]], params: Any = None, **kw: Any) -> T | None: ...
+
+    @overload
+    def scalar(self, statement: Any, params: Any = None, **kw: Any) -> Any: ...
+
+    def scalar(self, statement: Any, params: Any = None, **kw: Any) -> Any:
+        """Execute a statement and return the first member of the first row, or None."""
+        return self.execute(statement, params, **kw).scalar()
+
+    @overload
+    def query(self, entity: type[T], /) -> Query[T]: ...
+
+    @overload
+    def query(self, *entities: Any, **kw: Any) -> Query[Any]: ...
+
+    def query(self, *entities: Any, **kw: Any) -> Query[Any]:
+        """Return a Query of classes, attributes or SQL expressions."""
+        cls: Any = self._query_cls
+        if cls is None:
+            from .query import Query as cls
+        return cls(entities, self, **kw)  # type: ignore[no-any-return]
+
+    def get(
+        self,
+        entity: type[T] | Mapper[T],
+        ident: Any,
+        *,
+        options: Sequence[Any] | None = None,
+        populate_existing: bool = False,
+        with_for_update: Any = None,
+        identity_token: Any = None,
+        execution_options: Mapping[str, Any] | None = None,
+        bind_arguments: Mapping[str, Any] | None = None,
+    ) -> T | None:
+        """Return the object with that primary key, or None.
+
+        An object that the session already holds is returned without any SQL.
+
+        :param ident: the value, a tuple for a composite key, or a dictionary by attribute name.
+        :raises InvalidRequestError: the key has another number of values.
+        """
+        if not (populate_existing or with_for_update or options or identity_token):
+            # The shortest road: a mapped class, a bare key, an object that is there.
+            try:
+                entries = self.identity_map.maps.get(entity.__mapper__.base_mapper.class_)  # type: ignore
+                state = None if entries is None else entries.get(ident)
+            except (AttributeError, TypeError):  # no mapped class, or a key that must be looked into
+                state = None
+            if state is not None and not state.expired and not self._guard.holder:
+                found = state()
+                if type(found) is entity:
+                    return found
+        return reading.get(  # type: ignore[no-any-return]
+            self,  # type: ignore[arg-type]
+            entity,
+            ident,
+            options or (),
+            populate_existing,
+            with_for_update,
+            identity_token,
+            execution_options,
+            bind_arguments,
+        )
+
+    def get_one(self, entity: type[T] | Mapper[T], ident: Any, **kw: Any) -> T:
+        """Return the object with that primary key; NoResultFound where there is none."""
+        found: T = reading.must_find(self.get(entity, ident, **kw), entity, ident)
+        return found
+
+    def refresh(
+        self, instance: object, attribute_names: Iterable[str] | None = None, with_for_update: Any = None
+    ) -> None:
+        """Read an object's attributes anew, dropping unflushed changes of them."""
+        with self._guard("refresh()"):
+            reading.refresh(self, instance, attribute_names, with_for_update)  # type: ignore[arg-type]
+
+    def load_attribute(self, state: InstanceState, instance: Any, key: str) -> Any:
+        """Load an attribute that an object lacks; called by the attribute itself."""
+        with self._guard("loading of an attribute"):
+            return reading.load_attribute(self, state, instance, key)  # type: ignore[arg-type]

@@ -121,6 +121,7 @@ def test_a_comparator_of_ones_own_is_asked_each_time(session):
 
 NOT_PLAIN = {
     "NULL": lambda q: q.filter_by(name=None),
+    "true": lambda q: q.filter_by(turns=True),
     "an expression": lambda q: q.filter_by(name=func.lower("HITCH")),
     "a list": lambda q: q.filter(Knot.name.in_(["hitch"])),
     "filter": lambda q: q.filter(Knot.name == "hitch"),

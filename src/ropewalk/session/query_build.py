@@ -1,132 +1,29 @@
-"""What a Query has been asked for, kept as data: the half of Query that returns another Query.
-
-Nothing here makes SQL. Each call becomes a *step*: the name of a method of Core's Select
-and its arguments. ``query_select`` replays the steps on a Select when there is something
-to execute; and as long as a query is ``_plain`` its steps are also the key under which
-``query_plans`` keeps a statement that was made for the same steps before.
-"""
+"""What a Query can be asked: criteria, order, groups, rows, joins, entities."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import FromClause, text
-from sqlalchemy.sql.selectable import SelectLabelStyle
 
 from ..exc import ArgumentError, InvalidRequestError
 from ..instrumentation.aliases import AliasedClass
 from ..instrumentation.attributes import InstrumentedAttribute
 from ..kernel.core import as_criterion, as_from, as_grouping, as_ordering, as_row_count, as_statement
 from ..kernel.shortcuts import PLAIN_VALUES
-from .query_names import as_entities, attribute_in, mapped_class, namespace_of
+from .query_names import attribute_in, mapped_class, namespace_of
+from .query_pieces import Step
+from .query_settings import QuerySettings
 
 if TYPE_CHECKING:
     from typing import Self
 
-    from ..mapping.mapper import Mapper
-    from .session import Session
-
 T = TypeVar("T")
 
-Step = tuple[str, tuple[Any, ...], tuple[Any, ...]]
-"""A method of Select, its arguments, and its keywords as pairs: all to be hashed, as part of a plan's key."""
 
-NOTHING: Mapping[str, Any] = {}
-
-# Values of which Core makes a parameter, and not SQL as of None. (Of True it does, which is the same to a column.)
-_PARAMETERS = PLAIN_VALUES | {bool}
-
-
-class QueryBuilder(Generic[T]):
-    """The pieces of a query and the methods that add to them.
-
-    :ivar _mapper: the mapper, where the query is of one mapped class and of nothing else.
-    :ivar _plain: whether all steps are ones that a prepared plan can take: ``filter_by`` with plain
-        values, ``order_by`` with attributes of the class. What varies between queries of the same
-        steps is in ``_values``, ``_limit`` and ``_offset``.
-    :ivar _base: the subquery that stands for the entities, after ``union()`` and its like.
-    """
-
-    session: Session
-    _entities: tuple[Any, ...]
-    _mapper: Mapper[Any] | None = None
-    _plain = False
-    _steps: tuple[Step, ...] = ()
-    _values: tuple[Any, ...] = ()
-    _limit: Any = None
-    _offset: Any = None
-    _first_entities: tuple[Any, ...] | None = None  # before with_entities(), where steps need them
-    _base: FromClause | None = None
-    _from: tuple[Any, ...] = ()
-    _joined: Any = None
-    _statement: Any = None
-    _loader_options: tuple[Any, ...] = ()
-    _execution: Mapping[str, Any] = NOTHING
-    _params: Mapping[str, Any] = NOTHING
-    _label_style: SelectLabelStyle | None = None
-    _rows_only = False
-    _assertions = True
-
-    def __init__(self, entities: Any, session: Session | None = None) -> None:
-        self.session = session  # type: ignore[assignment]
-        self._set_entities(entities)
-        self._plain = self._mapper is not None
-
-    def _set_entities(self, entities: Any) -> None:
-        if type(entities) is tuple and len(entities) == 1 and mapped_class(entities[0]):
-            self._entities = entities  # what nearly every query is of
-        else:
-            self._entities = as_entities(entities)
-        first = self._entities[0] if len(self._entities) == 1 else None
-        self._mapper = first.__mapper__ if mapped_class(first) else None  # type: ignore[union-attr]
-
-    # -- how a query becomes another ---------------------------------------------------------
-
-    def _copy(self, **pieces: Any) -> Self:
-        """Return the same query with some pieces replaced; it is not plain any more."""
-        new = object.__new__(type(self))
-        new.__dict__.update(self.__dict__)
-        new.__dict__["_plain"] = False
-        new.__dict__.update(pieces)
-        return new
-
-    def _step(self, name: str, *args: Any, **kw: Any) -> Self:
-        """Return the same query with one more call on its Select."""
-        return self._copy(_steps=(*self._steps, (name, args, tuple(kw.items()))))
-
-    # -- what may not be asked any more ---------------------------------------------------------
-
-    def _check_no_statement(self, method: str) -> None:
-        if self._statement is not None and self._assertions:
-            raise InvalidRequestError(
-                f"Query.{method}() being called on a Query with an existing full statement: from_statement() said all."
-            )
-
-    def _check_open(self, method: str) -> None:
-        """Refuse what would have to go inside a LIMIT or a complete statement."""
-        if self._statement is None and self._limit is None and self._offset is None:
-            return
-        self._check_no_statement(method)
-        if self._assertions:
-            raise InvalidRequestError(
-                f"Query.{method}() being called on a Query which already has LIMIT or OFFSET applied: call {method}() "
-                f"before limit() or offset()."
-            )
-
-    def _check_no_criteria(self, method: str, *allowed: str) -> None:
-        """Refuse what replaces all that was asked so far."""
-        if not self._assertions:
-            return
-        steps = [name for name, _, _ in self._steps if name not in allowed]
-        if steps or self._from or self._base is not None or self._statement is not None or self._has_rows_limited:
-            raise InvalidRequestError(
-                f"Query.{method}() being called on a Query with existing criterion: call it first, on session.query()."
-            )
-
-    @property
-    def _has_rows_limited(self) -> bool:
-        return self._limit is not None or self._offset is not None
+class QueryBuilder(QuerySettings[T]):
+    """The methods of Query that say what is asked for; each returns another Query."""
 
     # -- criteria -----------------------------------------------------------------------------
 
@@ -152,7 +49,7 @@ class QueryBuilder(Generic[T]):
         if self._plain and mapper is not None and mapper.column_props.keys() >= kwargs.keys():
             values = tuple(kwargs.values())
             types = tuple(map(type, values))
-            if _PARAMETERS.issuperset(types):
+            if PLAIN_VALUES.issuperset(types):
                 new = object.__new__(type(self))
                 pieces = new.__dict__
                 pieces.update(self.__dict__)
@@ -176,10 +73,6 @@ class QueryBuilder(Generic[T]):
         """Keep only the groups that meet all of the criteria."""
         self._check_open("having")
         return self._step("having", *map(as_criterion, having))
-
-    def params(self, params: Mapping[str, Any] | None = None, /, **kw: Any) -> Self:
-        """Give values for ``bindparam("name")`` or ``:name`` in the criteria."""
-        return self._copy(_params={**self._params, **(params or {}), **kw})
 
     # -- order, groups, rows ----------------------------------------------------------------------
 
@@ -324,87 +217,6 @@ class QueryBuilder(Generic[T]):
     def tuples(self) -> Any:
         """Give rows, even of a single class (an old name: a Row is a tuple)."""
         return self.only_return_tuples(True)
-
-    # -- how to execute -------------------------------------------------------------------------------
-
-    def options(self, *args: Any) -> Self:
-        """Apply loader options, such as ``undefer(User.photo)``."""
-        flat: list[Any] = []
-        for arg in args:
-            flat.extend(arg) if isinstance(arg, (list, tuple)) else flat.append(arg)
-        return self._copy(_loader_options=(*self._loader_options, *flat))
-
-    def execution_options(self, **kwargs: Any) -> Self:
-        """Set options for the execution, such as ``yield_per=100`` or ``populate_existing=True``."""
-        return self._copy(_execution={**self._execution, **kwargs})
-
-    def get_execution_options(self) -> Mapping[str, Any]:
-        """Return the options for the execution."""
-        return self._execution
-
-    def autoflush(self, setting: bool) -> Self:
-        """Flush before the query, or do not, whatever the session's own setting."""
-        return self.execution_options(autoflush=setting)
-
-    def populate_existing(self) -> Self:
-        """Overwrite what objects hold that are in the session already; their pending changes are lost."""
-        return self.execution_options(populate_existing=True)
-
-    def yield_per(self, count: int) -> Self:
-        """Fetch and give so many objects at a time, so that memory does not grow with the result."""
-        return self.execution_options(yield_per=count)
-
-    def with_for_update(
-        self,
-        *,
-        nowait: bool = False,
-        read: bool = False,
-        of: Any = None,
-        skip_locked: bool = False,
-        key_share: bool = False,
-    ) -> Self:
-        """Lock the rows until the transaction ends: ``SELECT ... FOR UPDATE``."""
-        return self._step(
-            "with_for_update", nowait=nowait, read=read, of=of, skip_locked=skip_locked, key_share=key_share
-        )
-
-    def with_session(self, session: Session) -> Self:
-        """Execute in this session."""
-        return self._copy(session=session, _plain=self._plain)
-
-    def enable_assertions(self, value: bool) -> Self:
-        """With ``False``, let methods be called in an order that makes no sense of what came before."""
-        return self._copy(_assertions=value)
-
-    def enable_eagerloads(self, value: bool) -> Self:
-        """Kept for programs that call it; a query embedded in another never loads eagerly."""
-        return self._copy()
-
-    def set_label_style(self, style: SelectLabelStyle) -> Self:
-        """Set how columns are named in SQL, such as ``LABEL_STYLE_TABLENAME_PLUS_COL``."""
-        return self._copy(_label_style=style)
-
-    def with_labels(self) -> Self:
-        """Name each column after its table and itself."""
-        return self.set_label_style(SelectLabelStyle.LABEL_STYLE_TABLENAME_PLUS_COL)
-
-    apply_labels = with_labels
-
-    def prefix_with(self, *prefixes: Any, dialect: str = "*") -> Self:
-        """Put words after SELECT, such as ``"SQL_NO_CACHE"``."""
-        return self._step("prefix_with", *prefixes, dialect=dialect)
-
-    def suffix_with(self, *suffixes: Any, dialect: str = "*") -> Self:
-        """Put words at the end of the statement."""
-        return self._step("suffix_with", *suffixes, dialect=dialect)
-
-    def with_hint(self, selectable: Any, text: str, dialect_name: str = "*") -> Self:
-        """Give the database a hint about a table."""
-        return self._step("with_hint", as_from(selectable), text, dialect_name)
-
-    def with_statement_hint(self, text: str, dialect_name: str = "*") -> Self:
-        """Give the database a hint about the whole statement."""
-        return self._step("with_statement_hint", text, dialect_name)
 
     def with_transformation(self, fn: Callable[[Any], Any]) -> Any:
         """Return what ``fn`` makes of this query."""

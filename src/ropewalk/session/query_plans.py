@@ -7,7 +7,7 @@ same each time. So the first such query leaves a plan behind, under its steps as
     ((("filter_by", (User, "x"), (int,)), ("order_by", (User.name,), ())), limit: yes, offset: no)
 
 and the next one only puts its values, ``(5, 20)``, in the order of the text's parameters.
-A query that is not plain (see ``query_build``) never comes here.
+A query that is not plain (see ``query_pieces``) never comes here.
 """
 
 from __future__ import annotations

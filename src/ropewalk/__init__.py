@@ -5,6 +5,8 @@ Everything a program needs is here, under SQLAlchemy's own names::
     from ropewalk import DeclarativeBase, Mapped, Session, mapped_column, select
 """
 
+from typing import TYPE_CHECKING, Any
+
 from sqlalchemy import (
     create_engine,
     delete,
@@ -64,12 +66,14 @@ from .mapping.properties import (
 from .session.binds import bind_metadata
 from .session.factory import create_session, sessionmaker
 from .session.moves import make_transient, make_transient_to_detached, object_session, was_deleted
-from .session.query import Query
 from .session.session import Session, close_all_sessions
 from .session.transaction import SessionTransaction, SessionTransactionOrigin
 from .state.history import AttributeState, History
 from .state.identity import IdentityMap
 from .state.instance import InstanceState
+
+if TYPE_CHECKING:
+    from .session.query import Query
 
 Synonym = SynonymProperty
 
@@ -153,3 +157,12 @@ __all__ = [
     "validates",
     "was_deleted",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # Query and its files are read by programs that use it, since every program waits for an import.
+    if name == "Query":
+        from .session.query import Query
+
+        return Query
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)

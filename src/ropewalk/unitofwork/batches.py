@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import compress
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from ..state.instance import InstanceState
 
 
-@dataclass(slots=True, eq=False)
 class Batch:
     """Rows that one statement can take.
 
@@ -27,12 +25,23 @@ class Batch:
     :ivar rows: the parameters as Python values, one row for each state.
     """
 
-    verb: str
-    shape: Shape
-    columns: tuple[Column[Any], ...]
-    states: list[InstanceState]
-    objects: list[Values]
-    rows: list[Row]
+    __slots__ = ("columns", "objects", "rows", "shape", "states", "verb")
+
+    def __init__(
+        self,
+        verb: str,
+        shape: Shape,
+        columns: tuple[Column[Any], ...],
+        states: list[InstanceState],
+        objects: list[Values],
+        rows: list[Row],
+    ) -> None:
+        self.verb = verb
+        self.shape = shape
+        self.columns = columns
+        self.states = states
+        self.objects = objects
+        self.rows = rows
 
     @property
     def plan(self) -> TablePlan:

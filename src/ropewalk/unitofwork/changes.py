@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -32,17 +31,19 @@ class Kind(Enum):
     DELETE = "DELETE"
 
 
-@dataclass(slots=True, eq=False)
 class ChangeSet:
     """Rows of one table that the same is to happen to.
 
     :ivar objects: the values of each object, its ``__dict__``.
     """
 
-    plan: TablePlan
-    kind: Kind
-    states: list[InstanceState]
-    objects: list[dict[str, Any]]
+    __slots__ = ("kind", "objects", "plan", "states")
+
+    def __init__(self, plan: TablePlan, kind: Kind, states: list[InstanceState], objects: list[dict[str, Any]]) -> None:
+        self.plan = plan
+        self.kind = kind
+        self.states = states
+        self.objects = objects
 
     def part(self, places: Iterable[int]) -> ChangeSet:
         """Return a change set of some of the rows."""
@@ -50,7 +51,6 @@ class ChangeSet:
         return ChangeSet(self.plan, self.kind, [self.states[i] for i in chosen], [self.objects[i] for i in chosen])
 
 
-@dataclass(slots=True, eq=False)
 class Changes:
     """What was found, by class.
 
@@ -58,11 +58,14 @@ class Changes:
     :ivar held: the objects that changed, which must not go before they are written.
     """
 
-    inserts: dict[MapperPlan, Group] = field(default_factory=dict)
-    updates: dict[MapperPlan, Group] = field(default_factory=dict)
-    deletes: dict[MapperPlan, Group] = field(default_factory=dict)
-    switched: dict[InstanceState, InstanceState] = field(default_factory=dict)
-    held: dict[InstanceState, Any] = field(default_factory=dict)
+    __slots__ = ("deletes", "held", "inserts", "switched", "updates")
+
+    def __init__(self) -> None:
+        self.inserts: dict[MapperPlan, Group] = {}
+        self.updates: dict[MapperPlan, Group] = {}
+        self.deletes: dict[MapperPlan, Group] = {}
+        self.switched: dict[InstanceState, InstanceState] = {}
+        self.held: dict[InstanceState, Any] = {}
 
     def __bool__(self) -> bool:
         return bool(self.inserts or self.updates or self.deletes)

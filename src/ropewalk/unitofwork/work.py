@@ -10,7 +10,6 @@ lists; the unit of work reads, writes to the database, and reports. ::
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from ..state.instance import InstanceState
 
 
-@dataclass(slots=True, eq=False)
 class Work:
     """What is to be written.
 
@@ -32,13 +30,21 @@ class Work:
         It is asked when there is something to send, not before.
     """
 
-    identity_map: IdentityMap
-    new: Mapping[InstanceState, Any]
-    deleted: Mapping[InstanceState, Any]
-    connection_for: Callable[[Mapper[Any]], Connection]
+    __slots__ = ("connection_for", "deleted", "identity_map", "new")
+
+    def __init__(
+        self,
+        identity_map: IdentityMap,
+        new: Mapping[InstanceState, Any],
+        deleted: Mapping[InstanceState, Any],
+        connection_for: Callable[[Mapper[Any]], Connection],
+    ) -> None:
+        self.identity_map = identity_map
+        self.new = new
+        self.deleted = deleted
+        self.connection_for = connection_for
 
 
-@dataclass(slots=True, eq=False)
 class Outcome:
     """What was written. When ``flush`` returns one, the states and the identity map agree with it.
 
@@ -50,11 +56,14 @@ class Outcome:
     :ivar statements: how many statements went to the driver; an executemany is one.
     """
 
-    inserted: list[InstanceState] = field(default_factory=list)
-    updated: list[InstanceState] = field(default_factory=list)
-    deleted: list[InstanceState] = field(default_factory=list)
-    rekeyed: dict[InstanceState, Any] = field(default_factory=dict)
-    statements: int = 0
+    __slots__ = ("deleted", "inserted", "rekeyed", "statements", "updated")
+
+    def __init__(self, statements: int = 0) -> None:
+        self.inserted: list[InstanceState] = []
+        self.updated: list[InstanceState] = []
+        self.deleted: list[InstanceState] = []
+        self.rekeyed: dict[InstanceState, Any] = {}
+        self.statements = statements
 
     def __bool__(self) -> bool:
         return bool(self.inserted or self.updated or self.deleted)

@@ -55,10 +55,10 @@ def _merge(session: Session, instance: T, load: bool, options: Sequence[Any] | N
             _copy_new(state, target)
             session.add(target)
             return target  # type: ignore[no-any-return]
-        if state.committed is not None:
+        if state.modified:
             raise InvalidRequestError(
                 f"merge(load=False) takes objects without changes; {state.describe()} has unflushed ones: "
-                f"{', '.join(state.committed)}."
+                f"{', '.join(state.changed_keys())}."
             )
         new_state.pk, new_state.status, new_state.expired = pk, PERSISTENT, state.expired
         if state.identity_token is not None:

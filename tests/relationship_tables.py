@@ -75,7 +75,11 @@ def mapped(*tables, **relationships):
     for table in tables:
         properties = {key: make(classes) for key, make in relationships.items()} if table.name == first else {}
         mappings.map_imperatively(classes[table.name], table, properties=properties)
-    mappings.configure()
+    try:
+        mappings.configure()
+    except Exception:
+        mappings.dispose()  # nobody else shall stumble over it
+        raise
     return {str(prop): prop for class_ in classes.values() for prop in class_.__mapper__.relationships}
 
 
@@ -84,3 +88,7 @@ def one(*tables, to=None, **arguments):
     target = to or tables[-1 if len(tables) < 3 else 1].name
     found = mapped(*tables, it=lambda classes: relationship(classes[target], **arguments))
     return found[f"{tables[0].name.title()}.it"]
+
+
+def names(pairs):
+    return sorted((str(a), str(b)) for a, b in pairs)

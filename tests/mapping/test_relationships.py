@@ -10,6 +10,7 @@ from relationship_tables import (
     mapped,
     metadata,
     mooring,
+    names,
     one,
     port,
     rope,
@@ -25,11 +26,6 @@ from ropewalk.declare import registry
 from ropewalk.exc import SAWarning
 from ropewalk.mapping.cascades import CascadeOptions
 from ropewalk.mapping.relationships import backref, foreign, relationship, remote
-
-
-def names(pairs):
-    return sorted((str(a), str(b)) for a, b in pairs)
-
 
 # Direction, pairs and attribute names
 

@@ -183,6 +183,7 @@ def test_back_populates_of_another_class():
     mappings.map_imperatively(Ship, ship, properties={"like": alike})
     with refused(ArgumentError, "Port.ships", "Ship.like", "refers to Ship and not to Port"):
         mappings.configure()
+    mappings.dispose()
 
 
 def test_both_sides_in_one_direction():

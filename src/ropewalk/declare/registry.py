@@ -225,6 +225,7 @@ class registry:
             mapper = mapper_of(class_)
             if mapper is not None:
                 uninstrument_class(mapper)
+                configuring.forget(mapper)
             remove_class(class_, self._class_registry)
         self._classes.clear()
         self._unconfigured.clear()

@@ -58,6 +58,9 @@ def _is_wrapped(python_type: Any) -> bool:
 def _parts(python_type: Any) -> tuple[Any, Any]:
     """Return the collection and the type of its members, or None and the type."""
     origin, arguments = typing.get_origin(python_type), typing.get_args(python_type)
+    if isinstance(python_type, type) and issubclass(python_type, (list, set, dict)) and not arguments:
+        if "__mapper__" not in vars(python_type):
+            return python_type, None  # of what is for relationship() to say
     if origin is None or not arguments or is_union(python_type):
         return None, python_type
     member = arguments[-1] if isinstance(origin, type) and issubclass(origin, Mapping) else arguments[0]

@@ -79,5 +79,10 @@ def done(mapper: Mapper[Any]) -> None:
     pending.discard(weakref.ref(mapper))
 
 
+def forget(mapper: Mapper[Any]) -> None:
+    """Take note that the mapping is taken off its class, and will not be configured."""
+    pending.discard(weakref.ref(mapper))
+
+
 def unconfigured(mapper: Mapper[Any]) -> list[RelationshipProperty]:
     return [prop for prop in mapper.relationship_props.values() if not prop.configured and prop.parent is mapper]

@@ -188,6 +188,18 @@ def test_classes_that_nobody_holds_do_not_wait():
     assert gone() is None
 
 
+def test_configuring_from_within_does_nothing():
+    mappings = registry(metadata=port.metadata)
+
+    def target():
+        configuring.configure(Port.__mapper__)
+        return Ship
+
+    Port, Ship = pair(mappings, ships=relationship(target, backref="home"))
+    mappings.configure()
+    assert Port.__mapper__.relationships["ships"].reverse == {Ship.__mapper__.relationships["home"]}
+
+
 # Failing
 
 

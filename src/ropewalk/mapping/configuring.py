@@ -21,6 +21,7 @@ pending: set[weakref.ref[Mapper[Any]]] = set()
 """The mappers with relationships that are not configured yet; mostly empty, and then all is ready."""
 
 _lock = threading.RLock()
+_running: list[bool] = []
 
 
 def announce(mapper: Mapper[Any]) -> None:
@@ -63,6 +64,8 @@ def configure_mappers(mappers: Iterable[Mapper[Any]]) -> None:
     from .wiring import Wiring
 
     with _lock:
+        if _running:
+            return  # a lambda of a relationship uses a class whose turn is yet to come
         mappers = [mapper for mapper in mappers if not mapper.configured]
         for mapper in mappers:
             if mapper.failure is not None:
@@ -70,7 +73,11 @@ def configure_mappers(mappers: Iterable[Mapper[Any]]) -> None:
                     f"{mapper} could not be configured, and what hangs on it cannot be used. The reason was: "
                     f"{type(mapper.failure).__name__}: {mapper.failure}"
                 ) from mapper.failure
-        Wiring(mappers).run()
+        _running.append(True)
+        try:
+            Wiring(mappers).run()
+        finally:
+            _running.pop()
 
 
 def done(mapper: Mapper[Any]) -> None:

@@ -161,14 +161,19 @@ class Query(QueryBuilder[T]):
                 self._executable(TABLE_AND_COLUMN),
                 dict(self._params) or None,
                 self._execution,
-                self._bind_arguments,
+                None if self._mapper is not None else self._bind_arguments,
             )
-        if self.is_single_entity:
+        single = self.is_single_entity
+        if single:
             result = result.scalars()
-        # an object is given once, however often a join repeats it
-        if "yield_per" in self._execution or not any(entity_in(c) is not None for c in self._clauses()):
+        if "yield_per" in self._execution:
             return result  # type: ignore[no-any-return]
-        return result.unique()  # type: ignore[no-any-return]
+        # an object is given once, however often a join repeats it
+        if single:
+            return {id(found): found for found in result}.values()
+        if any(entity_in(clause) is not None for clause in self._clauses()):
+            result = result.unique()
+        return result  # type: ignore[no-any-return]
 
     # -- rows changed at once --------------------------------------------------------------------
 
@@ -298,7 +303,9 @@ class Query(QueryBuilder[T]):
     @property
     def is_single_entity(self) -> bool:
         """Whether it gives objects and not rows."""
-        return not self._rows_only and len(self._entities) == 1 and entity_in(self._clauses()[0]) is not None
+        if self._rows_only or len(self._entities) != 1:
+            return False
+        return self._mapper is not None or entity_in(self._clauses()[0]) is not None
 
     @property
     def column_descriptions(self) -> list[dict[str, Any]]:

@@ -88,7 +88,7 @@ class QueryBuilder(QuerySettings[T]):
             return self._copy(_steps=(*self._steps, ("order_by", clauses, ())), _plain=True)
         if len(clauses) == 1 and (clauses[0] is None or clauses[0] is False):
             return self._copy(_steps=self._steps_without("order_by"))
-        return self._step("order_by", *map(as_ordering, clauses))
+        return self._step("order_by", *(c if type(c) is InstrumentedAttribute else as_ordering(c) for c in clauses))
 
     def group_by(self, *clauses: Any) -> Self:
         """Group by these expressions, beside those given before; ``None`` alone cancels all groups.

@@ -53,6 +53,8 @@ def _option(kind: str, attributes: tuple[Any, ...], raiseload: bool = False) -> 
             names.append(WILDCARD)
             continue
         prop = getattr(attribute, "prop", None)
+        if prop is not None and prop.is_synonym:
+            prop = attribute.property
         if prop is None or not prop.is_column:
             raise ArgumentError(
                 f"{kind}() takes mapped column attributes, such as {kind}(User.name); got {attribute!r}."

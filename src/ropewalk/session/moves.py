@@ -169,6 +169,15 @@ def detach_all(session: Session) -> None:
     identity_map.clear_all()
 
 
+def lose(session: Session, state: InstanceState) -> None:
+    """Take out an object whose row turned out to be gone; a rollback may bring both back."""
+    session.identity_map.remove(state)
+    session._deleted.pop(state, None)
+    state.status = DELETED
+    if session._transaction is not None:
+        session._transaction.deleted[state] = None
+
+
 # -- expiry ------------------------------------------------------------------------------
 
 

@@ -212,6 +212,7 @@ def get(
             if not isinstance(instance, mapper.class_):
                 return None
             if state.expired and not _revive(session, state, instance):
+                moves.lose(session, state)
                 return None
             return instance
         if pk is None or (

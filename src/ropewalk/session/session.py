@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.util import IdentitySet
 
-from ..exc import InvalidRequestError, UnmappedClassError
+from ..exc import ArgumentError, InvalidRequestError, UnmappedClassError
 from ..state.identity import IdentityMap
 from ..state.instance import DELETED, InstanceState
 from ..state.mutable import changed_in_place
@@ -81,6 +81,11 @@ class Session(Asking, Writing):
         weak_identity_map: bool = True,
         extension: Any = None,
     ) -> None:
+        if autocommit:
+            raise ArgumentError(
+                "autocommit=True is not what it was: use transactional=False for a session without a transaction of "
+                "its own."
+            )
         self.bind: Bind | None = None if bind is None else check_bind(bind)
         self.identity_map = IdentityMap(self, strong=not weak_identity_map)
         self.autoflush = autoflush
@@ -178,6 +183,8 @@ class Session(Asking, Writing):
             if found is None:
                 raise UnmappedClassError(mapper)
             mapper = found
+        if mapper is None and clause is not None:
+            mapper = entity_mapper(clause)
         if self._binds:
             if mapper is not None and (named := self._binds.for_mapper(mapper)) is not None:
                 return named

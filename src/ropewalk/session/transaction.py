@@ -119,7 +119,10 @@ class SessionTransaction:
         try:
             if owned and options:
                 connection = connection.execution_options(**options)
-            if connection.in_transaction():  # begun by its owner, or by a listener
+            transaction: Any
+            if owned and connection.in_transaction():  # a listener was the first to use it
+                transaction, commits = connection.get_transaction(), True
+            elif connection.in_transaction():
                 transaction, commits = self._join(connection)
             elif self.session.twophase:
                 transaction, commits = connection.begin_twophase(), True

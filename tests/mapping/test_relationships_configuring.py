@@ -37,7 +37,7 @@ def pair(mappings, **of_port):
         {"argument": "Ship", "foreign_keys": lambda: [ship.c.port_id], "remote_side": lambda: ship.c.port_id},
         {"argument": "Ship", "foreign_keys": ["Ship.port_id"]},
     ],
-    ids=lambda arguments: ", ".join(f"{key}={value}" for key, value in arguments.items())[:60],
+    ids=lambda arguments: ", ".join(f"{k}={getattr(v, '__name__', v)}" for k, v in arguments.items())[:60],
 )
 def test_strings_and_lambdas(arguments):
     mappings = registry(metadata=port.metadata)

@@ -7,13 +7,15 @@ ARGS ?=
 
 VENV := .venv
 PY := $(VENV)/bin/python
+OLDEST_VENV := .venv-oldest
+OLDEST := $(shell sed -n 's/.*"sqlalchemy>=\([0-9.]*\).*/\1/p' pyproject.toml)
 INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --editable
 
 .DEFAULT_GOAL := help
 # Two installs into one environment must not overlap, whatever -j says.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format bench bench-smoke conformance clean
+.PHONY: help demo test test-oldest lint format bench bench-smoke conformance clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -23,6 +25,9 @@ demo: $(VENV)/demo.done ## import 28,000 airports and work with them
 
 test: $(VENV)/test.done ## the tests, on every database that answers
 	$(PY) -m pytest -n 2 $(ARGS)
+
+test-oldest: $(OLDEST_VENV)/test.done ## the tests, on the oldest SQLAlchemy that will do
+	$(OLDEST_VENV)/bin/python -m pytest -n 2 $(ARGS)
 
 lint: $(VENV)/lint.done ## style, types and the floors of ARCHITECTURE.md
 	$(PY) -m ruff check .
@@ -47,7 +52,7 @@ conformance: $(VENV)/test.done ## SQLAlchemy's own ORM tests; result in build/co
 		--json build/conformance.json $(ARGS)
 
 clean: ## remove what these targets made
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(OLDEST_VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find src tests bench conformance -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 # A stamp is newer than pyproject.toml as long as its extras are installed.
@@ -67,4 +72,10 @@ $(VENV)/test.done: pyproject.toml | $(PY)
 
 $(VENV)/lint.done: pyproject.toml | $(PY)
 	$(INSTALL) '.[demo,lint,test]'
+	@touch $@
+
+$(OLDEST_VENV)/test.done: pyproject.toml | $(PY)
+	test -x $(OLDEST_VENV)/bin/python || $(PY) -m venv $(OLDEST_VENV)
+	$(OLDEST_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--editable '.[demo,test]' 'sqlalchemy==$(OLDEST)'
 	@touch $@

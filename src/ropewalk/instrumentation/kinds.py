@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..exc import ArgumentError
 from .custom import duck_type, instrument_collection_class
-from .lists import InstrumentedList
+from .lists import InstrumentedList, place_of
 from .sets import InstrumentedSet
 
 if TYPE_CHECKING:
@@ -61,22 +61,10 @@ class CollectionKind:
             return False
         return True
 
-    def check_keys(self, given: Any) -> None:
-        """Refuse a dictionary whose keys are not those that the collection would give."""
-        keyfunc = getattr(self.make(), "keyfunc", None)
-        if keyfunc is None:
-            return
-        for key, value in given.items():
-            if (right := keyfunc(value)) != key:
-                raise TypeError(
-                    f"Found incompatible key {key!r} for value {value!r}; this collection's keying function requires "
-                    f"a key of {right!r} for this value."
-                )
-
 
 def _discard_from_list(collection: list[Any], item: Any) -> bool:
     try:
-        place = list.index(collection, item)
+        place = place_of(collection, item)
     except ValueError:
         return False
     if list.__getitem__(collection, place) is not item:  # one that is equal stands before it

@@ -6,6 +6,7 @@ Each method is made around the method that does the work: ``list``'s own for
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable
 from typing import Any, SupportsIndex, TypeVar
 
@@ -13,6 +14,10 @@ from .adapter import adding, before_change, collection_adapter, removing
 
 T = TypeVar("T")
 Wrapper = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+_compare = operator.attrgetter("__eq__")
+_by_identity = object.__eq__
 
 
 def _append(fn: Any) -> Any:
@@ -31,7 +36,7 @@ def _remove(fn: Any) -> Any:
         if _sa_initiator is False:
             fn(self, value)
         elif own:  # found once, and the very object that is there
-            place = self.index(value)
+            place = place_of(self, value)
             removing(self, list.__getitem__(self, place), _sa_initiator)
             list.__delitem__(self, place)
         else:
@@ -40,6 +45,20 @@ def _remove(fn: Any) -> Any:
             fn(self, value)
 
     return remove
+
+
+def place_of(collection: Any, item: Any) -> int:
+    """Return the place of ``item`` as ``list.index`` does; ValueError where it is not.
+
+    What came last is often the first to go: that needs no search where an object is known to be in the
+    list once only, and equal to no other.
+    """
+    adapter = collection_adapter(collection)
+    if adapter is not None and adapter.relation.notices_doubles and not adapter.doubles:
+        last = len(collection) - 1
+        if last >= 0 and list.__getitem__(collection, last) is item and _compare(type(item)) is _by_identity:
+            return last
+    return list.index(collection, item)
 
 
 def _insert(fn: Any) -> Any:

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..exc import ObjectDereferencedError, SAWarning
-from ..kernel.symbols import NO_VALUE
+from ..kernel.symbols import NO_VALUE, ONETOMANY
 from ..state.history import EMPTY, History
 from .adapter import CollectionAdapter
 from .kinds import CollectionKind, duck_type, kind_for
@@ -36,6 +36,12 @@ class Membership(Relation):
     def __init__(self, mapper: Mapper[Any], prop: MapperProperty) -> None:
         super().__init__(mapper, prop)
         self._kind: CollectionKind | None = None
+        self.notices_doubles = False
+
+    def prepare(self) -> None:
+        super().prepare()
+        # An object that already refers to the owner when it comes in may be in the list twice.
+        self.notices_doubles = self.back_key is not None and self.prop.direction is ONETOMANY
 
     @property
     def kind(self) -> CollectionKind:
@@ -159,14 +165,17 @@ class Membership(Relation):
         if item is None:  # the flush will refuse it
             self.before_change(adapter, collection)
             return None
-        other = item._sa_instance_state if type(item) in self.accepted else self.accept(item)
+        try:
+            other = item._sa_instance_state if type(item) in self.accepted else self.accept(item)
+        except AttributeError:  # a new object without a state as yet
+            other = self.accept(item)
         if self.prop.single_parent:
             self._only_parent(state, other)
         if state.pk is not None and ((committed := state.committed) is None or self.key not in committed):
             self.before_change(adapter, collection)
         self.reached(state, instance, other, item)
-        if self.back_key is not None:
-            back = self.back_on(other)
+        back = self.back_on(other)
+        if back is not None:
             if not back.uselist:
                 held = item.__dict__.get(back.key, NO_VALUE)
                 if held is instance:
@@ -278,8 +287,11 @@ class Membership(Relation):
 
     def _members_of(self, value: Any) -> list[Any]:
         kind = self.kind
+        convert = getattr(kind.class_, "_sa_converter", None)
+        if convert is not None:
+            return list(convert(kind.make(), value))
         given = duck_type(value)
-        if given is not kind.duck or isinstance(value, type):
+        if (given is not kind.duck or isinstance(value, type)) and not isinstance(value, kind.class_):
             shown = "None" if value is None else type(value).__name__
             raise TypeError(
                 f"Incompatible collection type: {shown} is not {kind.duck.__name__}-like, which is what "
@@ -288,7 +300,6 @@ class Membership(Relation):
         if hasattr(value, "_sa_iterator"):
             return list(value._sa_iterator())
         if given is dict:
-            kind.check_keys(value)
             return list(value.values())
         return list(value)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..exc import InvalidRequestError
-from ..kernel.symbols import NO_VALUE
+from ..kernel.symbols import MANYTOONE, NO_VALUE
 from ..state.history import EMPTY, History
 from .relations import Relation, relation_of
 from .writing import record
@@ -32,7 +32,7 @@ class Reference(Relation):
     def prepare(self) -> None:
         super().prepare()
         prop = self.prop
-        own_key = prop.direction.name == "MANYTOONE"
+        own_key = prop.direction is MANYTOONE
         self.finds_former = own_key and bool(prop.use_get)
         self.loads_former = not prop.viewonly and (prop.active_history or not self.finds_former)
 

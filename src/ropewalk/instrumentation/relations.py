@@ -87,7 +87,12 @@ class Relation:
 
     def back_on(self, state: InstanceState) -> Any:
         """Return the relation on the other side, as the related object's own class has it; None without one."""
-        return None if self.back_key is None else relation_of(state, self.back_key)
+        if self.back_key is None:
+            return None
+        try:
+            return state.mapper.class_manager.relations[self.back_key]
+        except KeyError:  # of another class, which enable_typechecks=False let in
+            return None
 
     def validated(self, instance: Any, item: Any, is_remove: bool) -> Any:
         """Pass ``item`` through the class's validator."""

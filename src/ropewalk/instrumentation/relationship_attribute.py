@@ -14,6 +14,7 @@ from sqlalchemy.sql.util import ClauseAdapter
 
 from ..exc import ArgumentError, InvalidRequestError
 from ..kernel.core import entity_column, marks_of
+from ..kernel.symbols import MANYTOONE
 from ..mapping import configuring
 from ..mapping.marks import only_marks
 from .attributes import QueryableAttribute
@@ -156,7 +157,7 @@ class RelationshipAttribute(QueryableAttribute[T_co]):
     def __eq__(self, other: Any) -> Any:
         prop = self.relationship
         if other is None:
-            if not prop.uselist and prop.direction.name == "MANYTOONE" and prop.secondary is None:
+            if not prop.uselist and prop.direction is MANYTOONE and prop.secondary is None:
                 return and_(*[column.is_(None) for column in self._own_key()])
             return not_(self._exists(None, {}))
         if prop.uselist:
@@ -167,7 +168,7 @@ class RelationshipAttribute(QueryableAttribute[T_co]):
 
     def __ne__(self, other: Any) -> Any:
         prop = self.relationship
-        own_key = not prop.uselist and prop.direction.name == "MANYTOONE" and prop.secondary is None
+        own_key = not prop.uselist and prop.direction is MANYTOONE and prop.secondary is None
         if other is None:
             return or_(*[column.is_not(None) for column in self._own_key()]) if own_key else self._exists(None, {})
         if prop.uselist:

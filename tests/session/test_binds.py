@@ -210,7 +210,7 @@ def test_no_engine_at_all_says_what_was_asked_and_what_to_do(Cat):
     with pytest.raises(UnboundExecutionError, match=r"mapper Mapper\[Cat\(cat\)\].*bind_metadata"):
         session.get_bind(Cat)
     with pytest.raises(UnboundExecutionError, match="this SQL expression"):
-        session.get_bind(clause=select(Cat))
+        session.get_bind(clause=select(Cat.__table__))
     with pytest.raises(UnboundExecutionError, match="this call"):
         session.get_bind()
 

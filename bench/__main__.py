@@ -91,9 +91,7 @@ def main(argv: list[str] | None = None) -> int:
         finally:
             database.close()
         if rows:
-            figures = (
-                f"one tiny round of {SMOKE} things, no figures" if options.smoke else "medians, per thing"
-            )
+            figures = f"one tiny round of {SMOKE} things, no figures" if options.smoke else "medians, per thing"
             title = f"{database.version}, Python {platform.python_version()}: {figures}"
             report.show(title, heads, rows)
         data[database.name] = {"version": database.version, "works": report.as_data(rows)}

@@ -102,9 +102,7 @@ class Sqlite(Database):
     def _fill(self, rows: int) -> None:
         with self.connection() as connection:
             connection.execute("DELETE FROM item")
-            connection.executemany(
-                "INSERT INTO item (name, x, y) VALUES (?, ?, ?)", map(content, range(1, rows + 1))
-            )
+            connection.executemany("INSERT INTO item (name, x, y) VALUES (?, ?, ?)", map(content, range(1, rows + 1)))
             connection.commit()
 
     def engine(self) -> Engine:

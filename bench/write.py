@@ -54,8 +54,7 @@ def _insert_sqlite(connection: Any, rows: list[tuple[str, int, float]]) -> list[
 def _insert_postgresql(connection: Any, rows: list[tuple[str, int, float]]) -> list[int]:
     # %b sends the arrays in binary: half the time of text.
     cursor = connection.execute(
-        "INSERT INTO item (name, x, y) SELECT * FROM"
-        " unnest(%b::varchar[], %b::integer[], %b::float[]) RETURNING id",
+        "INSERT INTO item (name, x, y) SELECT * FROM unnest(%b::varchar[], %b::integer[], %b::float[]) RETURNING id",
         [list(column) for column in zip(*rows, strict=True)],
     )
     return [key for (key,) in cursor.fetchall()]
@@ -108,9 +107,7 @@ def change_by_driver(run: Run) -> None:
         rows = connection.execute("SELECT id, x FROM item").fetchall()
         with run.timed():
             if run.database.name == "sqlite":
-                connection.executemany(
-                    "UPDATE item SET x = ? WHERE id = ?", [(x + 100, key) for key, x in rows]
-                )
+                connection.executemany("UPDATE item SET x = ? WHERE id = ?", [(x + 100, key) for key, x in rows])
             else:
                 connection.execute(
                     "UPDATE item SET x = new.x FROM unnest(%b::integer[], %b::integer[]) AS new (id, x)"

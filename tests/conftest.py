@@ -38,9 +38,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     marker = metafunc.definition.get_closest_marker("databases")
     allowed = marker.args if marker else databases.NAMES
-    metafunc.parametrize(
-        "engine", [name for name in _chosen(metafunc.config) if name in allowed], indirect=True
-    )
+    metafunc.parametrize("engine", [name for name in _chosen(metafunc.config) if name in allowed], indirect=True)
 
 
 def _chosen(config: pytest.Config) -> list[str]:

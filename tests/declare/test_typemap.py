@@ -56,9 +56,7 @@ def test_default_types(python_type, sql_type):
     assert type(sql_type_of(python_type, {})) is sql_type
 
 
-@pytest.mark.parametrize(
-    "python_type", [MyInt, set, set[int], list[Address], dict[str, Address], UserId, Name, object]
-)
+@pytest.mark.parametrize("python_type", [MyInt, set, set[int], list[Address], dict[str, Address], UserId, Name, object])
 def test_no_type_is_guessed(python_type):
     assert sql_type_of(python_type, {}) is None
 

@@ -45,10 +45,7 @@ def database(sqlite_engine):
     with sqlite_engine.begin() as connection:
         connection.execute(
             Book.__table__.insert(),
-            [
-                {"id": n, "title": f"t{n}", "text": "long", "cover": "c", "portrait": "p", "pages": n}
-                for n in (1, 2)
-            ],
+            [{"id": n, "title": f"t{n}", "text": "long", "cover": "c", "portrait": "p", "pages": n} for n in (1, 2)],
         )
     return sqlite_engine
 

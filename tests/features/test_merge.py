@@ -26,9 +26,7 @@ class Song(Base):
 def database(sqlite_engine):
     Base.metadata.create_all(sqlite_engine)
     with sqlite_engine.begin() as connection:
-        connection.execute(
-            Song.__table__.insert(), {"id": 1, "title": "Shenandoah", "length": 200, "words": "away"}
-        )
+        connection.execute(Song.__table__.insert(), {"id": 1, "title": "Shenandoah", "length": 200, "words": "away"})
     return sqlite_engine
 
 

@@ -212,11 +212,7 @@ def test_distinct(session):
 
 
 def test_group_by_and_having(session):
-    query = (
-        session.query(Player.goals, func.count(Player.id))
-        .group_by(Player.goals)
-        .having(func.count(Player.id) > 1)
-    )
+    query = session.query(Player.goals, func.count(Player.id)).group_by(Player.goals).having(func.count(Player.id) > 1)
     assert [tuple(row) for row in query] == [(5, 2)]
 
 

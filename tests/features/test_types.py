@@ -110,9 +110,7 @@ def test_every_type_can_be_changed(session):
     session.commit()
     session.expunge_all()
     loaded = session.get(Everything, 1)
-    assert {name: getattr(loaded, name) for name in VALUES} == {
-        name: values[-1] for name, values in VALUES.items()
-    }
+    assert {name: getattr(loaded, name) for name in VALUES} == {name: values[-1] for name, values in VALUES.items()}
 
 
 def test_every_type_but_json_can_be_filtered_by(session):

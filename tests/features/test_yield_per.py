@@ -27,9 +27,7 @@ class Drop(Base):
 def session(engine):
     Base.metadata.create_all(engine)
     with engine.begin() as connection:
-        connection.execute(
-            Drop.__table__.insert(), [{"id": n, "words": f"drop {n}"} for n in range(1, ROWS + 1)]
-        )
+        connection.execute(Drop.__table__.insert(), [{"id": n, "words": f"drop {n}"} for n in range(1, ROWS + 1)])
     with Session(engine) as session:
         yield session
 
@@ -51,9 +49,7 @@ def test_select_with_yield_per_gives_every_object(session):
 
 
 def test_query_with_yield_per_gives_every_object(session):
-    assert [drop.id for drop in session.query(Drop).order_by(Drop.id).yield_per(100)] == list(
-        range(1, ROWS + 1)
-    )
+    assert [drop.id for drop in session.query(Drop).order_by(Drop.id).yield_per(100)] == list(range(1, ROWS + 1))
 
 
 def test_yield_per_takes_one_statement(session):

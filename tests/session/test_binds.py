@@ -209,8 +209,10 @@ def test_no_engine_at_all_says_what_was_asked_and_what_to_do(Cat):
     session = Session()
     with pytest.raises(UnboundExecutionError, match=r"mapper Mapper\[Cat\(cat\)\].*bind_metadata"):
         session.get_bind(Cat)
+    with pytest.raises(UnboundExecutionError, match="mapper Mapper"):
+        session.get_bind(clause=select(Cat))
     with pytest.raises(UnboundExecutionError, match="this SQL expression"):
-        session.get_bind(clause=select(Cat.__table__))
+        session.get_bind(clause=select(1))
     with pytest.raises(UnboundExecutionError, match="this call"):
         session.get_bind()
 

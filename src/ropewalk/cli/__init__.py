@@ -27,9 +27,7 @@ def _parser() -> argparse.ArgumentParser:
 
     about = "import 28,000 airports into a SQLite file and work with them"
     demo = commands.add_parser("demo", help=about, description=f"{about[0].upper()}{about[1:]}.")
-    demo.add_argument(
-        "--file", type=Path, metavar="FILE", help="keep the database there (default: a temporary file)"
-    )
+    demo.add_argument("--file", type=Path, metavar="FILE", help="keep the database there (default: a temporary file)")
     demo.set_defaults(run=_demo)
     return parser
 

@@ -124,9 +124,7 @@ class MappedColumn(_ColumnInTheMaking[T]):
             attribute_options=self.attribute_options,
         )
 
-    def declarative_scan(
-        self, registry: Registry, class_: type, key: str, annotation: Annotation | None
-    ) -> None:
+    def declarative_scan(self, registry: Registry, class_: type, key: str, annotation: Annotation | None) -> None:
         """Take name, type and nullability from the attribute ``key`` of ``class_``.
 
         :raises MappedAnnotationError: nothing says what type the column has.
@@ -202,9 +200,7 @@ def _no_type_message(class_: type, key: str, annotation: Annotation, candidates:
             f"{annotation.origin.__module__} does not define. Import it there (not only for type checkers), "
             "or define it before the class."
         )
-    if isinstance(python_type, TypeEngine) or (
-        isinstance(python_type, type) and issubclass(python_type, TypeEngine)
-    ):
+    if isinstance(python_type, TypeEngine) or (isinstance(python_type, type) and issubclass(python_type, TypeEngine)):
         return (
             f"{where}: {python_type!r} inside Mapped[...] is a SQL type. Annotate with the Python type of "
             f"the value and give the SQL type on the right: `{key}: Mapped[...] = "
@@ -290,9 +286,7 @@ def mapped_column(
     :param init, repr, default_factory, compare, kw_only, hash, dataclass_metadata: as in
       ``dataclasses.field``, for classes mapped as dataclasses.
     """
-    options = AttributeOptions(
-        init, repr, default, default_factory, compare, kw_only, hash, dataclass_metadata
-    )
+    options = AttributeOptions(init, repr, default, default_factory, compare, kw_only, hash, dataclass_metadata)
     nullable_given = isinstance(nullable, bool)
     if nullable_given:
         kw["nullable"] = nullable

@@ -65,9 +65,7 @@ def refuse_options(class_: type, key: str, value: Any) -> None:
         )
 
 
-def transform(
-    class_: type, scan: ClassScan, arguments: Mapping[str, Any], *, keep_attributes: bool = False
-) -> None:
+def transform(class_: type, scan: ClassScan, arguments: Mapping[str, Any], *, keep_attributes: bool = False) -> None:
     """Make ``class_`` a dataclass whose fields are its annotated attributes.
 
     :param keep_attributes: put the attributes back as they were, for a mixin whose columns are still to be

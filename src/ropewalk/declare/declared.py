@@ -98,9 +98,7 @@ class declared_attr(DeclaredDirective[T_co], Mapped[T_co]):
 
     if TYPE_CHECKING:
 
-        def __init__(
-            self, fn: Callable[..., Mapped[T_co]], cascading: bool = False, quiet: bool = False
-        ) -> None: ...
+        def __init__(self, fn: Callable[..., Mapped[T_co]], cascading: bool = False, quiet: bool = False) -> None: ...
 
         @overload
         def __get__(self, instance: None, owner: Any) -> InstrumentedAttribute[T_co]: ...

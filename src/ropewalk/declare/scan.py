@@ -54,9 +54,7 @@ class ClassScan:
         bases = [base for base in self.class_.__mro__ if base is not object]
         # Columns of mixins are copied before anything is computed from them, so that `cls.owner_id` in a
         # declared_attr means the column of this class and not that of the mixin.
-        copied = {
-            base: {} if base is self.class_ or mapper_of(base) else self._copy_columns(base) for base in bases
-        }
+        copied = {base: {} if base is self.class_ or mapper_of(base) else self._copy_columns(base) for base in bases}
         inherited_args = False
         for base in bases:
             mapped = base is not self.class_ and mapper_of(base) is not None
@@ -158,12 +156,7 @@ class ClassScan:
             raw = raw or value.return_annotation
             required = False
         annotation = self._annotate(name, raw, self.class_, required=required)
-        if (
-            value is None
-            and not self.has_table
-            and annotation is not None
-            and annotation.container is not None
-        ):
+        if value is None and not self.has_table and annotation is not None and annotation.container is not None:
             self.attributes[name] = mapped_column()
         elif name in self.body:
             self.attributes[name] = value

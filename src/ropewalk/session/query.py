@@ -74,8 +74,8 @@ class Query(QueryBuilder[T]):
         if len(found) == 1:
             return found[0]
         if found:
-            raise MultipleResultsFound(f"Multiple rows were found when exactly one was required: {self._describe()}.")
-        raise NoResultFound(f"No row was found when one was required: {self._describe()}.")
+            raise MultipleResultsFound(f"one() met several rows of {self._describe()}.")
+        raise NoResultFound(f"one() met no row of {self._describe()}.")
 
     def one_or_none(self) -> T | None:
         """Return the only object or row, or None.
@@ -84,7 +84,7 @@ class Query(QueryBuilder[T]):
         """
         found = self.all()
         if len(found) > 1:
-            raise MultipleResultsFound(f"Multiple rows were found when one or none was required: {self._describe()}.")
+            raise MultipleResultsFound(f"one_or_none() met several rows of {self._describe()}.")
         return found[0] if found else None
 
     def scalar(self) -> Any:
@@ -102,7 +102,7 @@ class Query(QueryBuilder[T]):
         """
         self._check_no_criteria("get", "order_by", "distinct", "with_for_update")
         if self._mapper is None:
-            raise InvalidRequestError("get() can only be used against a single mapped class.")
+            raise InvalidRequestError("get() needs a query of one mapped class and nothing beside it.")
         locks = [dict(options) for name, _, options in self._steps if name == "with_for_update"]
         return self._open_session().get(  # type: ignore[no-any-return]
             self._mapper.class_,
@@ -359,6 +359,6 @@ class Query(QueryBuilder[T]):
 
 def _negative() -> IndexError:
     return IndexError(
-        "negative indexes are not accepted by SQL index / slice operators: reverse the order with desc() and count "
-        "from the other end."
+        "A query cannot be indexed from its end, which SQL does not know: reverse the order with desc() and count "
+        "from the other side."
     )

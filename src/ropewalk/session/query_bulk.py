@@ -63,8 +63,8 @@ def _target(query: Any, synchronize: Any) -> tuple[Mapper[Any], Table]:
         steps.add("from_statement()")
     if steps:
         raise InvalidRequestError(
-            f"Can't call Query.update() or Query.delete() when {', '.join(sorted(steps))} has been called: an UPDATE "
-            f"or DELETE has criteria and nothing else."
+            f"An UPDATE or DELETE has criteria and nothing else, but this query was also given "
+            f"{', '.join(sorted(steps))}."
         )
     mapper = query._mapper
     if mapper is None or not isinstance(mapper.local_table, Table):

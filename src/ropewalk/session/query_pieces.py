@@ -92,9 +92,7 @@ class QueryPieces(Generic[T]):
 
     def _check_no_statement(self, method: str) -> None:
         if self._statement is not None and self._assertions:
-            raise InvalidRequestError(
-                f"Query.{method}() being called on a Query with an existing full statement: from_statement() said all."
-            )
+            raise InvalidRequestError(f"{method}() cannot add to this query: from_statement() has said all of it.")
 
     def _check_open(self, method: str) -> None:
         """Refuse what would have to go inside a LIMIT or a complete statement."""
@@ -103,8 +101,8 @@ class QueryPieces(Generic[T]):
         self._check_no_statement(method)
         if self._assertions:
             raise InvalidRequestError(
-                f"Query.{method}() being called on a Query which already has LIMIT or OFFSET applied: call {method}() "
-                f"before limit() or offset()."
+                f"{method}() comes too late for this query, which has its LIMIT or OFFSET: call {method}() before limit() "
+                f"and offset()."
             )
 
     def _check_no_criteria(self, method: str, *allowed: str) -> None:
@@ -114,7 +112,7 @@ class QueryPieces(Generic[T]):
         steps = [name for name, _, _ in self._steps if name not in allowed]
         if steps or self._from or self._base is not None or self._statement is not None or self._has_rows_limited:
             raise InvalidRequestError(
-                f"Query.{method}() being called on a Query with existing criterion: call it first, on session.query()."
+                f"{method}() cannot follow what this query was told before: call it first, on session.query()."
             )
 
     @property

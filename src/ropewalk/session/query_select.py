@@ -30,11 +30,10 @@ def select_of(query: Any, style: SelectLabelStyle = DEFAULT_STYLE) -> Select[Any
     :raises InvalidRequestError: the query asks for nothing, or was given a complete statement.
     """
     if query._statement is not None:
-        raise InvalidRequestError("Can't call this method on a Query that uses from_statement(): it is not a SELECT.")
+        raise InvalidRequestError("This query has the statement of from_statement() and no SELECT of its own.")
     if not query._entities:
         raise InvalidRequestError(
-            "Query contains no columns with which to SELECT from: give session.query() a class, an attribute or a SQL "
-            "expression."
+            "There is nothing to select: give session.query() a class, an attribute or a SQL expression."
         )
     base = query._base
     adapt = _same if base is None else _adapter(base)

@@ -262,7 +262,7 @@ class Session(Asking, Writing):
                 return self.begin_nested()
             if self._transaction is not None:
                 raise InvalidRequestError(
-                    "A transaction is already begun on this session: it begins with the first use of the session. "
+                    "This session is in a transaction already: it begins with the first use of the session. "
                     "Call begin() before anything else, or use begin_nested() for a savepoint."
                 )
             return self._begin(SessionTransactionOrigin.BEGIN)
@@ -283,7 +283,7 @@ class Session(Asking, Writing):
         if self._context is not None:
             self._context.refuse_after_end()
         if self._closed_for_good:
-            raise InvalidRequestError("This Session has been permanently closed; make a new one.")
+            raise InvalidRequestError("This session was closed for good (close_resets_only=False); make another one.")
         self._transaction = SessionTransaction(self, None, origin)
         return self._transaction
 

@@ -34,9 +34,7 @@ class Airport(Base):
 
     __tablename__ = "airport"
     __table_args__ = (
-        ForeignKeyConstraint(
-            ["country_code", "subdivision"], ["subdivision.country_code", "subdivision.name"]
-        ),
+        ForeignKeyConstraint(["country_code", "subdivision"], ["subdivision.country_code", "subdivision.name"]),
     )
 
     icao: Mapped[str] = mapped_column(primary_key=True)

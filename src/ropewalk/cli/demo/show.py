@@ -34,9 +34,7 @@ def show(path: Path, *, scratch: Path, keeps_file: bool) -> None:
         imported = _import_with_progress(console, engine, records)
         if (stored := count_rows(path)) != imported.rows:
             raise Disproved(f"{imported.rows:,} objects were imported, but sqlite3 finds {stored:,} rows")
-        console.print(
-            f"{imported.rows:,} objects in {imported.seconds:.2f} s; sqlite3 finds them all there.\n"
-        )
+        console.print(f"{imported.rows:,} objects in {imported.seconds:.2f} s; sqlite3 finds them all there.\n")
         _take_steps(console, engine, _count_import(scratch, records))
     finally:
         engine.dispose()

@@ -15,7 +15,7 @@ INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --editable
 # Two installs into one environment must not overlap, whatever -j says.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-oldest lint format bench bench-smoke conformance clean
+.PHONY: help demo test test-oldest test-loud lint format bench bench-smoke conformance clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -28,6 +28,10 @@ test: $(VENV)/test.done ## the tests, on every database that answers
 
 test-oldest: $(OLDEST_VENV)/test.done ## the tests, on the oldest SQLAlchemy that will do
 	$(OLDEST_VENV)/bin/python -m pytest -n 2 $(ARGS)
+
+# Statements go through Connection.execute when somebody listens to them; here all of them do.
+test-loud: $(VENV)/test.done ## the behaviour tests with every statement through Core's execute
+	ROPEWALK_FAST_PATH=0 $(PY) -m pytest -n 2 tests/features tests/seeds --db sqlite,postgresql $(ARGS)
 
 lint: $(VENV)/lint.done ## style, types and the floors of ARCHITECTURE.md
 	$(PY) -m ruff check .

@@ -101,8 +101,8 @@ class QueryPieces(Generic[T]):
         self._check_no_statement(method)
         if self._assertions:
             raise InvalidRequestError(
-                f"{method}() comes too late for this query, which has its LIMIT or OFFSET: call {method}() before limit() "
-                f"and offset()."
+                f"{method}() comes too late for this query, which has its LIMIT or OFFSET: call it before "
+                f"limit() and offset()."
             )
 
     def _check_no_criteria(self, method: str, *allowed: str) -> None:

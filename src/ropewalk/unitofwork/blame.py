@@ -188,21 +188,18 @@ def _by_trying(statement: Any, connection: Connection, rows: Any) -> int | None:
     The flush has failed and will be rolled back; here all is undone at once. On PostgreSQL the
     transaction is dead after an error and answers nothing more.
     """
-    if rows is None or connection.dialect.name not in ("sqlite", "mysql", "mariadb"):
+    single = getattr(statement, "single", None)
+    if single is None or rows is None or connection.dialect.name not in ("sqlite", "mysql", "mariadb"):
         return None
     failure: Any = connection.dialect.loaded_dbapi.Error
-    single = getattr(statement, "single", None)  # text; through Core there is none
     try:
         cursor = connection.connection.cursor()
         cursor.execute("SAVEPOINT ropewalk_blame")
         try:
             for i, row in enumerate(rows):
                 try:
-                    if single is not None:
-                        cursor.execute(single, row)
-                    else:
-                        statement.run(connection, [row])
-                except (failure, DBAPIError):
+                    cursor.execute(single, row)
+                except failure:
                     return i
         finally:
             cursor.execute("ROLLBACK TO SAVEPOINT ropewalk_blame")

@@ -159,6 +159,25 @@ def test_a_session_and_its_objects_are_collected_together(engine_with_rows, eage
     assert state() is None
 
 
+def states():
+    return sum(isinstance(thing, InstanceState) for thing in gc.get_objects())
+
+
+def test_nothing_of_dropped_objects_waits_for_the_collector(engine_with_rows):
+    with Session(engine_with_rows) as session:
+        session.scalars(select(Drop)).all()
+        gc.collect()
+        before = states()
+        gc.disable()
+        try:
+            drops = session.scalars(select(Drop)).all()
+            assert states() == before + SIZE
+            del drops
+            assert states() == before
+        finally:
+            gc.enable()
+
+
 def test_a_loaded_object_brings_few_containers_for_the_collector_to_walk(engine_with_rows):
     with Session(engine_with_rows) as session:
         session.scalars(select(Drop).where(Drop.id == 0)).all()  # whatever is made once

@@ -300,6 +300,7 @@ def state_of(instance: Any) -> InstanceState | None:
 
 
 def _object_gone(state: InstanceState) -> None:
+    state.peers = None  # which hold the state in turn: nothing may be left to the cyclic collector
     owner = state.owner
     if owner is not None:
         owner.forget(state)

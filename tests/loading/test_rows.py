@@ -214,14 +214,6 @@ def test_objects_of_one_result_know_each_other(session):
     assert all(state_of(room).peers is peers for room in rooms)
 
 
-def test_objects_known_before_stay_with_those_of_their_own_result(session):
-    first = session.scalars(select(Room).where(Room.id == 1)).one()
-    before = state_of(first).peers
-    rooms = session.scalars(select(Room)).all()
-    assert state_of(first).peers is before
-    assert [state() for state in state_of(rooms[1]).peers] == rooms[1:]
-
-
 # Known objects
 
 

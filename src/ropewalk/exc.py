@@ -21,6 +21,7 @@
     ├── UnboundExecutionError          no engine was found for what is asked
     ├── DetachedInstanceError          an unloaded attribute of an object without a session
     ├── FlushError                     a unit of work that cannot be written
+    │   └── BlankedKeyError            an object that would lose its parent's key, which is its own
     ├── StaleDataError                 a row that was to be changed did not match
     └── DBAPIError …                   what the database itself said, as Core wraps it
 
@@ -51,6 +52,7 @@ from sqlalchemy.exc import (
 
 __all__ = [
     "ArgumentError",
+    "BlankedKeyError",
     "ConcurrentModificationError",
     "DBAPIError",
     "DetachedInstanceError",
@@ -179,6 +181,17 @@ class ObjectDereferencedError(SQLAlchemyError):
 
 class FlushError(SQLAlchemyError):
     """A unit of work that cannot be written as it stands."""
+
+
+class BlankedKeyError(FlushError, AssertionError):
+    """An object was taken out of a relationship whose foreign key is part of its own primary key.
+
+    ``subject`` is its state. It is an AssertionError too, as which SQLAlchemy raises it.
+    """
+
+    def __init__(self, message: str, subject: Any = None) -> None:
+        self.subject = subject
+        super().__init__(message)
 
 
 class StaleDataError(SQLAlchemyError):

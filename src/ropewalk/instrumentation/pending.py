@@ -60,6 +60,14 @@ def take_pending(state: InstanceState, key: str) -> PendingChanges | None:
     return found
 
 
+def forget_pending(state: InstanceState, key: str | None = None) -> None:
+    """Forget what waits for the collections of an object, or for one: it has been flushed, or is not to be."""
+    if key is not None:
+        take_pending(state, key)
+    elif state.extra is not None:
+        state.extra.pop(PENDING, None)
+
+
 def _within(items: list[Any], item: Any) -> bool:
     return any(one is item for one in items)
 

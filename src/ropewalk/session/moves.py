@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..exc import InvalidRequestError, UnmappedInstanceError
+from ..instrumentation.pending import forget_pending
 from ..state.instance import DELETED, DETACHED, PENDING, PERSISTENT, TRANSIENT, InstanceState, state_of
 
 if TYPE_CHECKING:
@@ -139,6 +140,7 @@ def let_go(state: InstanceState, to_transient: bool = False) -> None:
     state.owner = None
     state.peers = None
     if to_transient or state.pk is None:
+        forget_pending(state)
         state.pk = None
         state.committed = None
         state.mutables = None
@@ -183,6 +185,7 @@ def lose(session: Session, state: InstanceState) -> None:
 
 def expire(states: Iterable[InstanceState]) -> None:
     """Forget what the objects hold; the next read fetches it. Pending changes are dropped."""
+    group: list[InstanceState] = []
     for state in states:
         instance = state()
         if instance is None:
@@ -190,7 +193,12 @@ def expire(states: Iterable[InstanceState]) -> None:
         held = instance.__dict__
         for key in state.mapper.column_props:
             held.pop(key, None)
+        for key in state.mapper.relationship_props:
+            held.pop(key, None)
         state.expired = True
+        if state.peers is None:  # it came in no result; what expires together is read together
+            state.peers = group
+            group.append(state)
         if state.first_key is not None:
             state.first_key = None
             if state.owner is not None:
@@ -201,6 +209,7 @@ def expire(states: Iterable[InstanceState]) -> None:
                 state.owner.watched.pop(state, None)
         if state.extra is not None:
             state.extra.pop("expired_keys", None)
+            state.extra.pop("pending", None)
 
 
 def expire_keys(state: InstanceState, keys: Iterable[str]) -> None:
@@ -220,7 +229,10 @@ def expire_keys(state: InstanceState, keys: Iterable[str]) -> None:
             committed.pop(key, None)
         if state.mutables is not None:
             state.mutables.pop(key, None)
-        named.add(key)
+        if prop.is_relationship:
+            forget_pending(state, key)
+        else:
+            named.add(key)
     state.set_extra("expired_keys", named)
     if committed is not None and not committed:
         state.committed = None

@@ -11,7 +11,8 @@ from ..state.instance import DELETED, DETACHED, PERSISTENT, InstanceState
 from ..state.mutable import changed_in_place
 from ..unitofwork.flush import flush
 from ..unitofwork.work import Work
-from . import merging, moves
+from . import cascading, merging, moves
+from .cascading import Cascading
 from .transaction import SessionTransactionOrigin
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Unit:
         self.transaction.close()
 
 
-class Writing:
+class Writing(Cascading):
     """The writing half of a Session; the reading half and the connections are in ``session.py``."""
 
     if TYPE_CHECKING:
@@ -73,7 +74,10 @@ class Writing:
         :raises InvalidRequestError: it belongs to another session, or another object with its key is here.
         """
         self._guard.check("add()")
-        moves.add(self, moves.state_in(instance), instance)  # type: ignore[arg-type]
+        state = moves.state_in(instance)
+        moves.add(self, state, instance)  # type: ignore[arg-type]
+        if state.mapper.relationship_props:
+            cascading.add_related(self, state, instance)  # type: ignore[arg-type]
         self._autobegin()
 
     def add_all(self, instances: Iterable[object]) -> None:
@@ -84,13 +88,17 @@ class Writing:
     def save(self, instance: object) -> None:
         """Bring a new object into the session (0.4's name; ``add`` takes detached ones too)."""
         self._guard.check("save()")
-        moves.save(self, moves.state_in(instance), instance)  # type: ignore[arg-type]
+        state = moves.state_in(instance)
+        moves.save(self, state, instance)  # type: ignore[arg-type]
+        cascading.add_related(self, state, instance)  # type: ignore[arg-type]
         self._autobegin()
 
     def update(self, instance: object) -> None:
         """Bring a detached object into the session (0.4's name; ``add`` takes new ones too)."""
         self._guard.check("update()")
-        moves.update(self, moves.state_in(instance), instance)  # type: ignore[arg-type]
+        state = moves.state_in(instance)
+        moves.update(self, state, instance)  # type: ignore[arg-type]
+        cascading.add_related(self, state, instance)  # type: ignore[arg-type]
         self._autobegin()
 
     def save_or_update(self, instance: object) -> None:
@@ -98,12 +106,14 @@ class Writing:
         self.add(instance)
 
     def delete(self, instance: object) -> None:
-        """Have the next flush delete an object's row.
+        """Have the next flush delete an object's row, and those of objects that its relationships delete with it.
+
+        Collections in memory stay as they are until they are expired.
 
         :raises InvalidRequestError: it has no row.
         """
         self._guard.check("delete()")
-        moves.delete(self, moves.state_in(instance), instance)  # type: ignore[arg-type]
+        cascading.delete(self, moves.state_in(instance), instance)  # type: ignore[arg-type]
         self._autobegin()
 
     def delete_all(self, instances: Iterable[object]) -> None:
@@ -114,7 +124,7 @@ class Writing:
     def expunge(self, instance: object) -> None:
         """Take an object out of the session: nothing of it is flushed any more."""
         self._guard.check("expunge()")
-        moves.expunge(self, moves.state_in(instance))  # type: ignore[arg-type]
+        cascading.expunge(self, moves.state_in(instance), instance)  # type: ignore[arg-type]
 
     def expunge_all(self) -> None:
         """Take all objects out of the session."""
@@ -134,7 +144,7 @@ class Writing:
                 f"{state.describe()} is {state.status_name}; only what is persistent in this session can be expired."
             )
         if attribute_names is None:
-            moves.expire([state])
+            cascading.expire(state, instance)
         else:
             moves.expire_keys(state, attribute_names)
 
@@ -160,7 +170,9 @@ class Writing:
     def is_modified(self, instance: object, include_collections: bool = True) -> bool:
         """Whether an object has changes that a flush would write."""
         state = moves.state_in(instance)
-        return any(state.history(key).has_changes() for key in state.mapper.column_props)
+        props = state.mapper.relationship_props
+        keys = [*state.mapper.column_props, *(key for key in props if include_collections or not props[key].uselist)]
+        return any(state.history(key).has_changes() for key in keys)
 
     @property
     @contextmanager
@@ -253,6 +265,8 @@ class Writing:
                     self._new.pop(state, None)
             for state in list(deleted):
                 self._deleted.pop(state, None)
+            if outcome.lost:
+                moves.release(self, outcome.lost)  # type: ignore[arg-type]
             transaction.born.update(dict.fromkeys(outcome.inserted))
             transaction.deleted.update(dict.fromkeys(outcome.deleted))
             if transaction.parent is not None:

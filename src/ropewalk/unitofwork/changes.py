@@ -153,7 +153,7 @@ def _meet_existing_rows(work: Work, changes: Changes) -> None:
                 )
     if changes.switched:
         replaced = set(changes.switched.values())
-        changes.deletes = _without(changes.deletes, replaced)
+        changes.deletes = without(changes.deletes, replaced)
         taking_over = set(changes.switched)
         for plan, (states, objects) in list(changes.inserts.items()):
             moved = [(s, o) for s, o in zip(states, objects, strict=True) if s in taking_over]
@@ -161,10 +161,11 @@ def _meet_existing_rows(work: Work, changes: Changes) -> None:
                 updates = changes.updates.setdefault(plan, ([], []))
                 updates[0].extend(s for s, _ in moved)
                 updates[1].extend(o for _, o in moved)
-        changes.inserts = _without(changes.inserts, taking_over)
+        changes.inserts = without(changes.inserts, taking_over)
 
 
-def _without(groups: dict[MapperPlan, Group], states: set[InstanceState]) -> dict[MapperPlan, Group]:
+def without(groups: dict[MapperPlan, Group], states: set[InstanceState]) -> dict[MapperPlan, Group]:
+    """Return the groups without some of the objects."""
     result = {}
     for plan, (members, objects) in groups.items():
         kept = [i for i, state in enumerate(members) if state not in states]

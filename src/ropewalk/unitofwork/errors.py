@@ -160,6 +160,18 @@ def _missing(batch: Batch, connection: Connection) -> list[str]:
     return missing
 
 
+def explain_association(error: BaseException, verb: str, table: Any, pairs: list[Any]) -> None:
+    """Add to an error of the database which pairs of objects the rows of an association table stand for."""
+    named = [
+        f"{one._sa_instance_state.describe()} and {other._sa_instance_state.describe()}" for _, one, other in pairs
+    ]
+    more = f" and {len(named) - SHOWN} more pairs" if len(named) > SHOWN else ""
+    error.add_note(
+        f"It came from the {verb} of rows of {table.name!r} for {pairs[0][0].prop}, which relate "
+        f"{'; '.join(named[:SHOWN])}{more}."
+    )
+
+
 # -- words -----------------------------------------------------------------------------
 
 

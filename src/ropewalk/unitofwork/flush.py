@@ -3,9 +3,14 @@
 ::
 
     find_changes      which objects differ from their rows      changes.py
+    settle_orphans    which others go with those that go        orphans.py
+    find_dependencies what relationships ask for                dependencies.py, relating.py
     commit_order      parents before children, by foreign keys  order.py
+    Synchronizer      keys of parents to their children         synchronize.py
     write_inserts …   rows of one shape, in batches             inserting.py, updating.py, deleting.py
     roads             own SQL text, or Core's execute           by_values.py, by_arrays.py, through_core.py
+    write_late_keys   rows that refer to one another            late.py
+    associations      rows that stand for pairs of objects      association.py
     take_over         keys, states, identity map                takeover.py
 """
 
@@ -17,9 +22,13 @@ from sqlalchemy import Connection
 
 from .changes import Changes, ChangeSet, Kind, find_changes
 from .deleting import write_deletes
+from .dependencies import Dependencies, find_dependencies
 from .inserting import write_inserts
 from .journal import Journal
+from .late import clear_before_deletes, write_late_keys
 from .order import commit_order
+from .orphans import settle_orphans
+from .synchronize import Synchronizer, make_known
 from .takeover import take_over
 from .updating import write_updates
 from .work import Outcome, Work
@@ -43,16 +52,47 @@ def flush(work: Work, only: set[InstanceState] | None = None) -> Outcome:
     if not (work.new or work.deleted or identity_map.modified or identity_map.watched):
         return Outcome()
     changes = find_changes(work, only)
+    lost = settle_orphans(work, changes)
+    dependencies = find_dependencies(work, changes)
     if not changes:
-        return Outcome()
+        outcome = Outcome()
+        outcome.lost = lost
+        return outcome
     journal = Journal()
     try:
-        for change_set in commit_order(changes.change_sets()):
-            _write(work, changes, change_set, journal)
+        order = commit_order(changes.change_sets(), dependencies)
+        if dependencies is None:
+            for change_set in order:
+                _write(work, changes, change_set, journal)
+        else:
+            _write_related(work, changes, order, dependencies, journal)
     except BaseException:
         journal.undo()
         raise
-    return take_over(work, changes, journal)
+    outcome = take_over(work, changes, journal)
+    outcome.lost = lost
+    return outcome
+
+
+def _write_related(
+    work: Work, changes: Changes, order: list[ChangeSet], dependencies: Dependencies, journal: Journal
+) -> None:
+    """Write rows that get keys from one another, and what lies between rows: association rows, late keys."""
+    synchronizer = Synchronizer(dependencies, order, journal)
+    saves = [change_set for change_set in order if change_set.kind is not Kind.DELETE]
+    for change_set in saves:
+        synchronizer.before(change_set)
+        _write(work, changes, change_set, journal)
+    if dependencies.late:
+        write_late_keys(dependencies, work.connection_for, journal)
+    for copies in dependencies.known:
+        make_known(copies, journal)
+    if dependencies.associations:
+        dependencies.associations.write(work.connection_for, journal)
+    if dependencies.before_delete:
+        clear_before_deletes(dependencies, work.connection_for, journal)
+    for change_set in order[len(saves) :]:
+        _write(work, changes, change_set, journal)
 
 
 def _write(work: Work, changes: Changes, change_set: ChangeSet, journal: Journal) -> None:

@@ -2,15 +2,15 @@
 
 Tables that others refer to come first; deletes come last, the other way round. Where
 tables refer to each other in a circle, or a table to itself, single rows are ordered:
-through the values of their foreign keys, since no more is known here.
+through the values of their foreign keys and through relationships.
 
-Keys that the database is still to make cannot be seen in a foreign key. Whoever knows of
-such a bond (a relationship) has to add it to the graph of rows.
+Keys that the database is still to make cannot be seen in a foreign key; such bonds are
+known from relationships (see dependencies.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import ForeignKeyConstraint, Table
@@ -19,30 +19,35 @@ from sqlalchemy.exc import CircularDependencyError
 from ..kernel.graph import CycleError, components, topological
 from ..kernel.symbols import NO_VALUE
 from .changes import ChangeSet, Kind
+from .dependencies import Dependencies
 from .plan import refers_to
 
 Position = tuple[ChangeSet, int]
 
 
-def commit_order(change_sets: list[ChangeSet]) -> list[ChangeSet]:
+def commit_order(change_sets: list[ChangeSet], dependencies: Dependencies | None = None) -> list[ChangeSet]:
     """Return the change sets in the order in which they can be written; some may be divided.
 
+    :param dependencies: what relationships know beyond foreign keys.
     :raises CircularDependencyError: rows that all wait for each other.
     """
-    if len(change_sets) == 1 and change_sets[0].plan.table not in change_sets[0].plan.refers_to:
-        return change_sets
+    related = {} if dependencies is None else dependencies.tables
+    if len(change_sets) == 1:
+        table = change_sets[0].plan.table
+        if table not in change_sets[0].plan.refers_to and table not in related.get(table, ()):
+            return change_sets
     by_table: dict[Table, list[ChangeSet]] = {}
     for change_set in change_sets:
         by_table.setdefault(change_set.plan.table, []).append(change_set)
     saves: list[ChangeSet] = []
     deletes: list[ChangeSet] = []
-    for tables, bonds in _groups(by_table):
+    for tables, bonds, linked in _groups(by_table, related):
         found = [change_set for table in tables for change_set in by_table.get(table, ())]
         saved = [c for c in found if c.kind is not Kind.DELETE]
         deleted = [c for c in found if c.kind is Kind.DELETE]
-        if bonds:
-            saved = _by_row(saved, bonds)
-            deleted = _by_row(deleted, bonds)
+        if bonds or linked:
+            saved = _by_row(saved, bonds, dependencies)
+            deleted = _by_row(deleted, bonds, dependencies)
         saves.extend(saved)
         deletes.extend(deleted)
     return saves + deletes[::-1]
@@ -51,10 +56,13 @@ def commit_order(change_sets: list[ChangeSet]) -> list[ChangeSet]:
 # -- tables ----------------------------------------------------------------------------
 
 
-def _groups(tables: Iterable[Table]) -> Iterator[tuple[list[Table], list[ForeignKeyConstraint]]]:
+def _groups(
+    tables: Iterable[Table], related: Mapping[Table, Iterable[Table]]
+) -> Iterator[tuple[list[Table], list[ForeignKeyConstraint], bool]]:
     """Yield groups of tables, those referred to first, each with the constraints inside it.
 
-    Tables in between count too: the database may cascade through them.
+    Tables in between count too: the database may cascade through them. Whether a relationship
+    leads from a table of the group to one of the same group is told as well.
     """
     edges: dict[Table, dict[Table, list[ForeignKeyConstraint]]] = {}
     waiting = list(tables)
@@ -63,25 +71,38 @@ def _groups(tables: Iterable[Table]) -> Iterator[tuple[list[Table], list[Foreign
         table = waiting.pop()
         if table not in edges:
             edges[table] = refers_to(table)
+            for target in related.get(table, ()):
+                edges[table].setdefault(target, [])
             new = [t for t in edges[table] if t not in edges]
             waiting.extend(new)
             order.extend(new)
     for group in components(dict.fromkeys(order), edges):
         inside = set(group)
-        yield group, [c for t in group for target, cs in edges[t].items() if target in inside for c in cs]
+        within = [cs for t in group for target, cs in edges[t].items() if target in inside]
+        yield group, [c for cs in within for c in cs], bool(within)
 
 
 # -- rows ------------------------------------------------------------------------------
 
 
-def _by_row(change_sets: list[ChangeSet], bonds: list[ForeignKeyConstraint]) -> list[ChangeSet]:
+def _by_row(
+    change_sets: list[ChangeSet], bonds: list[ForeignKeyConstraint], dependencies: Dependencies | None
+) -> list[ChangeSet]:
     """Divide change sets so that each row comes after the one that its foreign key names.
 
     For deletes that order is right as well: it is read backwards. Their values are those
     that the rows have in the database.
     """
+    if not change_sets:
+        return change_sets
     after: dict[Position, list[Position]] = {}
+    loose: set[Any] = set()
+    if dependencies is not None:
+        after = _related(change_sets, dependencies)
+        loose = _loose_columns(change_sets[0].kind, dependencies)
     for bond in bonds:
+        if loose and loose.issuperset(element.parent for element in bond.elements):
+            continue
         referring = [element.parent for element in bond.elements]
         referred = [element.column for element in bond.elements]
         targets: dict[Hashable, Position] = dict(_values_of(change_sets, referred))
@@ -107,6 +128,25 @@ def _by_row(change_sets: list[ChangeSet], bonds: list[ForeignKeyConstraint]) -> 
     for position in positions:
         parts.setdefault((level[position], place[id(position[0])]), []).append(position[1])
     return [change_sets[which].part(parts[depth, which]) for depth, which in sorted(parts)]
+
+
+def _related(change_sets: list[ChangeSet], dependencies: Dependencies) -> dict[Position, list[Position]]:
+    """Return for each row those of related objects that must come before it."""
+    after: dict[Position, list[Position]] = {}
+    position: dict[Any, Position] = {}
+    for change_set in change_sets:
+        position.update((state, (change_set, i)) for i, state in enumerate(change_set.states))
+    for giver, taker in dependencies.bonds(change_sets[0].kind is Kind.DELETE):
+        if giver is not taker and giver in position and taker in position:
+            after.setdefault(position[taker], []).append(position[giver])
+    return after
+
+
+def _loose_columns(kind: Kind, dependencies: Dependencies) -> set[Any]:
+    """Return the columns that are NULL by the time of a delete, so that they name nothing any more."""
+    if kind is not Kind.DELETE:
+        return set()
+    return {column for relation, _ in dependencies.before_delete for _, column in relation.prop.synchronize_pairs}
 
 
 def _values_of(change_sets: list[ChangeSet], columns: list[Any]) -> Iterator[tuple[Hashable, Position]]:

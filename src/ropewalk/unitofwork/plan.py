@@ -18,6 +18,7 @@ from sqlalchemy.exc import NoReferencedColumnError, NoReferencedTableError
 from sqlalchemy.types import TypeEngine
 
 from ..mapping.mapper import Mapper
+from .relating import RelationPlan, relations_of
 
 _bare_key = attrgetter("pk")
 Values = dict[str, Any]
@@ -60,6 +61,11 @@ class MapperPlan:
             k: eq if type(p.type).compare_values is TypeEngine.compare_values else p.type.compare_values
             for k, p in props
         }
+
+    @functools.cached_property
+    def relations(self) -> dict[str, RelationPlan]:
+        """How the relationships are written, by attribute."""
+        return relations_of(self.mapper)
 
 
 class TablePlan:

@@ -9,6 +9,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from ..exc import SAWarning
+from ..instrumentation.pending import forget_pending
 from ..state.instance import DELETED, DETACHED, PERSISTENT
 from ..state.mutable import watch
 from .changes import Changes, Group
@@ -114,6 +115,8 @@ def _settle(
     for state in states:
         state.first_key = None
         modified.pop(state, None)
+        if state.extra is not None:
+            forget_pending(state)
     if plan.mutable_keys:
         for state, values in zip(states, objects, strict=True):
             _watch(plan, state, values)

@@ -58,7 +58,7 @@ def write_updates(
         if computed:
             batch = batch.without(computed)
         if batch.rows:
-            _update(shape, batch, connection, journal)
+            send_updates(shape, batch, connection, journal)
 
 
 def _by_shape(
@@ -108,7 +108,8 @@ def _by_key(plan: TablePlan, states: list[InstanceState], objects: list[Values])
     return [states[i] for i in order], [objects[i] for i in order]
 
 
-def _update(shape: UpdateShape, batch: Batch, connection: Connection, journal: Journal) -> None:
+def send_updates(shape: UpdateShape, batch: Batch, connection: Connection, journal: Journal) -> None:
+    """Send a batch of updates, and count the rows that matched."""
     plan = shape.plan
     refreshed = shape.refreshed
     if refreshed and plan.mapper.eager_defaults is True and connection.dialect.update_returning:

@@ -53,16 +53,18 @@ class Outcome:
     :ivar deleted: states whose rows are gone; out of the identity map, with status DELETED.
         A state whose row was taken over by a new object with the same key is among them.
     :ivar rekeyed: states whose primary key changed → the key they had.
+    :ivar lost: new states that lost their parents before they were saved; the session lets go of them.
     :ivar statements: how many statements went to the driver; an executemany is one.
     """
 
-    __slots__ = ("deleted", "inserted", "rekeyed", "statements", "updated")
+    __slots__ = ("deleted", "inserted", "lost", "rekeyed", "statements", "updated")
 
     def __init__(self, statements: int = 0) -> None:
         self.inserted: list[InstanceState] = []
         self.updated: list[InstanceState] = []
         self.deleted: list[InstanceState] = []
         self.rekeyed: dict[InstanceState, Any] = {}
+        self.lost: list[InstanceState] = []
         self.statements = statements
 
     def __bool__(self) -> bool:

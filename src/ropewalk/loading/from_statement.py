@@ -11,6 +11,7 @@ from ..exc import InvalidRequestError
 from ..kernel.core import result_name
 from ..state.instance import InstanceState
 from .entities import EntityColumns, chosen_props, entity_in
+from .peers import Peers
 from .results import metadata_of
 from .rows import compile_loader, hold
 
@@ -67,8 +68,9 @@ class FromStatement:
         options: Mapping[str, Any] | None = None,
         single: bool = False,
         populate: bool = False,
+        alone: bool = False,
     ) -> list[Any]:
-        """Execute and return all objects (``single``) or tuples."""
+        """Execute and return all objects (``single``) or tuples; see :meth:`Bound.load_all`."""
         result = connection.execute(self.element, given, execution_options=options or {})
         places = {name: i for i, name in reversed(list(enumerate(result.keys())))}
         slots, order, types = self._match(places)
@@ -78,7 +80,7 @@ class FromStatement:
         rows = [tuple(row[i] for i in order) for row in cursor.fetchall()]
         result.close()
         loader = compile_loader(slots, types, connection.dialect, description, single, populate)
-        peers: list[InstanceState] = []
+        peers: list[InstanceState] = Peers(alone=True) if alone else []
         loaded = loader(rows, owner, peers)
         if owner.held is not None:
             hold(owner, peers)

@@ -28,6 +28,7 @@ from ..kernel.statements import Prepared
 from ..state.instance import InstanceState
 from .entities import EntityColumns, chosen_props, entity_in, expand, forbidden_keys
 from .from_statement import FromStatement
+from .peers import Peers
 from .results import metadata_of
 from .rows import Loader, compile_loader, hold
 
@@ -77,6 +78,10 @@ class Plan:
     @property
     def mappers(self) -> list[Any]:
         return [slot.mapper for slot in self.slots if slot is not None]
+
+    def new_peers(self, alone: bool = False) -> list[InstanceState]:
+        """Return the list that the states of one result will share."""
+        return Peers(alone=alone) if alone else []
 
     def prepared(self, dialect: Dialect) -> Prepared:
         """Return the statement made ready for ``dialect``."""
@@ -135,15 +140,19 @@ class Bound:
         options: Mapping[str, Any] | None = None,
         single: bool = False,
         populate: bool = False,
+        alone: bool = False,
     ) -> list[Any]:
-        """Execute and return all objects (``single``) or tuples."""
+        """Execute and return all objects (``single``) or tuples.
+
+        :param alone: what they lack later, each object loads for itself.
+        """
         cursor, prepared = self.open(connection, given, options)
         try:
             loader = self.plan.loader(prepared, connection.dialect, cursor, single, populate)
             rows = cursor.fetchall()
         finally:
             cursor.close()
-        peers: list[InstanceState] = []
+        peers = self.plan.new_peers(alone)
         result = loader(rows, owner, peers)
         if owner.held is not None:
             hold(owner, peers)

@@ -169,11 +169,23 @@ class _Source:
             new(f"        s{n}.set_extra('forbidden', forbidden{n})")
         self.globals[f"keys{n}"] = slot.keys
         row = "(" + ", ".join(values) + ",)"
+        line("    else:")
+        line(f"        if s{n}.peers is not peers: s{n}.peers = peers; peer(s{n})")
         if populate:
-            line(f"    else: fill(s{n}, e{n}, keys{n}, {row}, True)")
+            line(f"        fill(s{n}, e{n}, keys{n}, {row}, True)")
+            return
+        if not any(prop.may_be_mutable for prop in slot.props):
+            # expired, and nothing else happened to it: all is put in at once
+            bare = 0 if slot_descriptor is not None else 1
+            untouched = f"s{n}.first_key is s{n}.extra is None"
+            line(f"        if s{n}.expired and len(d := e{n}.__dict__) <= {bare} and {untouched}:")
+            for key, value in zip(slot.keys, values, strict=True):
+                line(f"            d[{key!r}] = {value}")
+            line(f"            s{n}.expired = {not slot.complete}")
+            line(f"        elif s{n}.expired or len(e{n}.__dict__) < {len(slot.keys)}:")
         else:
-            line(f"    elif s{n}.expired or len(e{n}.__dict__) < {len(slot.keys)}:")
-            line(f"        fill(s{n}, e{n}, keys{n}, {row}, False)")
+            line(f"        if s{n}.expired or len(e{n}.__dict__) < {len(slot.keys)}:")
+        line(f"            fill(s{n}, e{n}, keys{n}, {row}, False)")
 
 
 def hold(owner: Any, states: Sequence[InstanceState]) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy.sql.dml import UpdateBase
 
 from ..exc import ArgumentError, InvalidRequestError, NoResultFound, UnmappedClassError
 from ..kernel.core import raw_rows, statement_entity
-from ..loading import ondemand
+from ..loading import lazy, ondemand, together
 from ..loading.entities import default_props
 from ..loading.from_statement import FromStatement
 from ..loading.plan import Bound, has_entities, plan_for
@@ -108,6 +108,7 @@ def load(
             core_options,
             single,
             bool(options.get("populate_existing")),
+            options.get("peers") is False,
         )
 
 
@@ -155,6 +156,7 @@ def _stream(
     core_options["stream_results"] = True
     owner = session.identity_map
     populate = bool(options.get("populate_existing"))
+    alone = options.get("peers") is False
     plan = source.plan
     unit = session._unit()
     unit.__enter__()
@@ -167,7 +169,7 @@ def _stream(
         while not opened.closed and (rows := raw_rows(opened, asked or size)):
             # a server-side cursor describes its columns with the first rows
             loader = plan.loader(prepared, connection.dialect, opened.cursor, plan.single, populate)
-            peers: list[InstanceState] = []
+            peers = plan.new_peers(alone)
             loaded = loader(rows, owner, peers)
             if owner.held is not None:
                 hold(owner, peers)
@@ -300,8 +302,10 @@ def identity_key(class_: Any, ident: Any, instance: Any, row: Any) -> Any:
 
 
 def load_attribute(session: Session, state: InstanceState, instance: Any, key: str) -> Any:
-    """Load an attribute, and what is due with it, from the object's row."""
+    """Load a relationship; or a column's attribute, and what is due with it, from the object's row."""
     mapper = state.mapper
+    if key in mapper.relationship_props:
+        return lazy.load_related(session, state, instance, key)
     prop = mapper.column_props[key]
     forbidden = state.extra is not None and key in state.extra.get("forbidden", ())
     if (prop.deferred_raiseload or forbidden) and not state.expired:
@@ -316,6 +320,12 @@ def load_attribute(session: Session, state: InstanceState, instance: Any, key: s
             f"{state.describe()} is {state.status_name}: its attribute {key!r} cannot be loaded any more."
         )
     keys = ondemand.due_with(state, key)
+    lacking = together.lacking_too(state, instance, key)
+    if len(lacking) > 1:
+        with session._unit():
+            together.load_keys(mapper, lacking, keys, session.connection_for(mapper), session.identity_map)
+        if key in instance.__dict__:
+            return instance.__dict__[key]
     if not _fetch(session, state, instance, keys):
         raise ondemand.row_is_gone(state)
     return instance.__dict__.get(key)

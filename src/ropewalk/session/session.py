@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.util import IdentitySet
 
 from ..exc import ArgumentError, InvalidRequestError, UnmappedClassError
+from ..loading.peers import ENABLED
 from ..state.identity import IdentityMap
 from ..state.instance import DELETED, InstanceState
 from ..state.mutable import changed_in_place
@@ -57,6 +58,8 @@ class Session(Asking, Writing):
     :param twophase: prepare all connections before any is committed.
     :param query_cls: the class that ``query()`` makes.
     :param info: a dictionary of the program's own.
+    :param peers: with ``False`` what is touched on one object is loaded for that one alone, and not for
+        all objects that came in the same result.
     :param join_transaction_mode: what to do with a Connection that is in a transaction already.
     """
 
@@ -80,6 +83,7 @@ class Session(Asking, Writing):
         transactional: bool = True,
         weak_identity_map: bool = True,
         extension: Any = None,
+        peers: bool = ENABLED,
     ) -> None:
         if autocommit:
             raise ArgumentError(
@@ -97,6 +101,7 @@ class Session(Asking, Writing):
         self.close_resets_only = close_resets_only
         self.execution_options: Mapping[str, Any] = execution_options or {}
         self.info: dict[Any, Any] = dict(info or {})
+        self.peers = peers
         self.hash_key = next(_serial)
         self._binds = _named_binds(binds) if binds else _NO_BINDS
         self._query_cls = query_cls

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.util import LRUCache
 
 from ..exc import ArgumentError
+from ..kernel.collector import paused_for
 from ..kernel.core import (
     cache_key,
     options_of,
@@ -153,7 +154,8 @@ class Bound:
         finally:
             cursor.close()
         peers = self.plan.new_peers(alone)
-        result = loader(rows, owner, peers)
+        with paused_for(len(rows)):
+            result = loader(rows, owner, peers)
         if owner.held is not None:
             hold(owner, peers)
         return result

@@ -21,6 +21,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.sql import operators
 
 from ..instrumentation.attributes import InstrumentedAttribute
+from ..kernel.collector import paused_for
 from ..kernel.core import is_quiet, run_text
 from ..kernel.statements import Prepared
 from ..loading.plan import Bound, Plan
@@ -90,7 +91,8 @@ class QueryPlan:
                 loader = self.plan.loader(prepared, dialect, cursor, True, False)
                 cursor.close()
                 peers: list[InstanceState] = []
-                found = loader(rows, owner, peers)
+                with paused_for(len(rows)):
+                    found = loader(rows, owner, peers)
                 if owner.held is not None:
                     hold(owner, peers)
                 return found

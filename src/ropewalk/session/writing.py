@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..exc import InvalidRequestError
+from ..kernel.collector import paused_for
 from ..state.instance import DELETED, DETACHED, PERSISTENT, InstanceState
 from ..state.mutable import changed_in_place
 from ..unitofwork.flush import flush
@@ -254,7 +255,8 @@ class Writing(Cascading):
             deleted = {state: obj for state, obj in deleted.items() if state in only}
         with self._unit() as transaction:
             try:
-                outcome = flush(Work(self.identity_map, new, deleted, self.connection_for), only)
+                with paused_for(len(new) + len(deleted) + len(self.identity_map.modified)):
+                    outcome = flush(Work(self.identity_map, new, deleted, self.connection_for), only)
             except BaseException as err:
                 transaction.fail(err)
                 raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from operator import length_hint
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..exc import InvalidRequestError
@@ -83,8 +84,9 @@ class Writing(Cascading):
 
     def add_all(self, instances: Iterable[object]) -> None:
         """Bring several objects into the session."""
-        for instance in instances:
-            self.add(instance)
+        with paused_for(length_hint(instances)):
+            for instance in instances:
+                self.add(instance)
 
     def save(self, instance: object) -> None:
         """Bring a new object into the session (0.4's name; ``add`` takes detached ones too)."""

@@ -1,13 +1,16 @@
 """Writing an attribute: the value goes into the dictionary, what it replaced is remembered once."""
 
+import copy
+
 import pytest
-from sqlalchemy import JSON, Column, Integer, MetaData, String, Table
+from sqlalchemy import JSON, Column, Integer, MetaData, String, Table, select
 
 from ropewalk.declare import DeclarativeBase, Mapped, mapped_column, registry
 from ropewalk.instrumentation.validators import validates
 from ropewalk.instrumentation.writing import set_committed_value, set_value
 from ropewalk.kernel.symbols import NO_VALUE
 from ropewalk.mapping.properties import column_property
+from ropewalk.session.session import Session
 from ropewalk.state.identity import IdentityMap
 from ropewalk.state.instance import PERSISTENT, state_of
 from ropewalk.state.mutable import watch
@@ -387,3 +390,26 @@ def test_a_validator_of_a_mixin_counts_and_the_classes_own_goes_first():
 
     thing = Checked(id=1, name="x")
     assert (thing.id, thing.name) == (10, "own x")
+
+
+def test_a_copy_is_an_object_of_its_own(sqlite_engine):
+    class Base(DeclarativeBase):
+        pass
+
+    class Coin(Base):
+        __tablename__ = "coin"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        worth: Mapped[int]
+
+    Base.metadata.create_all(sqlite_engine)
+    with Session(sqlite_engine) as session:
+        coin = Coin(id=1, worth=5)
+        session.add(coin)
+        session.flush()
+        twin = copy.copy(coin)
+        twin.id, twin.worth = 2, 7
+        assert not session.dirty
+        assert twin not in session
+        session.add(twin)
+        session.commit()
+        assert sorted(session.scalars(select(Coin.worth))) == [5, 7]

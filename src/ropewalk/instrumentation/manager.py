@@ -13,14 +13,12 @@ from ..kernel.core import entity_table
 from ..mapping import configuring
 from ..mapping.mapper import Mapper
 from ..mapping.properties import MapperProperty
-from ..state.instance import InstanceState, new_state
+from ..state.instance import STATE, InstanceState, new_state
 from .attributes import EntityClause, InstrumentedAttribute, SynonymAttribute
 from .relations import Relations
 from .relationship_attribute import RelationshipAttribute
 from .validators import find_hooks
 from .writing import guarded_setattr, make_delattr, make_setattr, set_value
-
-STATE = "_sa_instance_state"
 
 
 class ClassManager:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..kernel.symbols import NO_VALUE
-from ..state.instance import state_of
+from ..state.instance import STATE, state_of
 
 if TYPE_CHECKING:
     from ..state.instance import InstanceState
@@ -88,7 +88,7 @@ def make_setattr(plain: set[str], special: dict[str, Setter], inherited: Any) ->
             held[name] = value
         elif name in special:
             special[name](self, name, value)
-        else:
+        elif name != STATE or value() is self:  # copy.copy() hands on the original's state; a copy gets its own
             inherited(self, name, value)
 
     return __setattr__

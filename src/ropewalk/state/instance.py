@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .identity import IdentityMap
 
 TRANSIENT, PENDING, PERSISTENT, DELETED, DETACHED = range(5)
+STATE = "_sa_instance_state"  # where an object holds its state: a slot, or a key of its __dict__
 SEVERAL = ""  # the name of no attribute
 STATUS_NAMES = ("transient", "pending", "persistent", "deleted", "detached")
 

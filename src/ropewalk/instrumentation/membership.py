@@ -230,7 +230,7 @@ class Membership(Relation):
             elif state.pk is not None and ((committed := state.committed) is None or self.key not in committed):
                 self.before_change(collection._sa_adapter, collection)
             self.kind.append(collection, item)
-        self.reached(state, instance, other, item)
+        self.reached(state, instance, other, item, by_other_side=True)
         back = self.back_on(other)
         if back is not None and back is not origin:
             back.add_quietly(other, item, state, instance, self)

@@ -85,7 +85,7 @@ class Reference(Relation):
             if state.committed[key] is NO_VALUE and old is not NO_VALUE:  # type: ignore[index]
                 state.committed[key] = old  # type: ignore[index]
         if other is not None:
-            self.reached(state, instance, other, value)
+            self.reached(state, instance, other, value, origin is not None)
             back = self.back_on(other)
             if back is not None and back is not origin:
                 back.add_quietly(other, value, state, instance, self)

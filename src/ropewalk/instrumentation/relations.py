@@ -106,10 +106,17 @@ class Relation:
 
     # -- telling the session ----------------------------------------------------------
 
-    def reached(self, state: InstanceState, instance: Any, other: InstanceState, item: Any) -> None:
-        """``item`` is within reach of ``instance`` now: its session takes it in, and it has a parent."""
+    def reached(
+        self, state: InstanceState, instance: Any, other: InstanceState, item: Any, by_other_side: bool = False
+    ) -> None:
+        """``item`` is within reach of ``instance`` now: its session takes it in, and it has a parent.
+
+        :param by_other_side: the program changed ``item``, which does not bring that into a session.
+        """
         if self.tracks_parent:
             other.set_extra(self.parent_token, state)
+        if by_other_side:
+            return
         owner = state.owner
         if owner is not None and other.owner is not owner and self.cascades:
             owner.session.related(state, instance, self.prop, item)

@@ -1,4 +1,9 @@
-"""``merge``: a copy of an object's values on this session's own object for the same row."""
+"""``merge``: copies of objects' values on this session's own objects for the same rows.
+
+It goes in two steps, so that the depth of a graph does not matter: first each object that the
+``merge`` cascade leads to finds its target and gives it its columns, then the targets are
+related as their sources are.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..exc import InvalidRequestError
 from ..state.instance import PERSISTENT, InstanceState
 from ..state.mutable import watch
+from .cascading import relations_with
 from .moves import state_in
 
 if TYPE_CHECKING:
@@ -22,12 +28,92 @@ def merge(session: Session, instance: T, load: bool, options: Sequence[Any] | No
         session._autoflush()
     autoflush, session.autoflush = session.autoflush, False
     try:
-        return _merge(session, instance, load, options)
+        return _Merge(session, load, options).run(instance)  # type: ignore[no-any-return]
     finally:
         session.autoflush = autoflush
 
 
-def _merge(session: Session, instance: T, load: bool, options: Sequence[Any] | None) -> T:
+class _Merge:
+    """One call of ``merge``."""
+
+    def __init__(self, session: Session, load: bool, options: Sequence[Any] | None) -> None:
+        self._session = session
+        self._load = load
+        self._options = options
+        self._targets: dict[InstanceState, Any] = {}
+        self._by_key: dict[Any, Any] = {}
+        self._reached: set[tuple[InstanceState, Any]] = set()
+        self._relations: list[tuple[Any, InstanceState, Any]] = []
+        self._waiting: list[Any] = []
+
+    def run(self, instance: Any) -> Any:
+        self._waiting.append(instance)
+        for source in self._waiting:  # it grows while we are at it
+            self._copy(source)
+        for relation, state, source in self._relations:
+            self._relate(relation, state, source)
+        return self._targets[state_in(instance)]
+
+    def _copy(self, source: Any) -> None:
+        state = state_in(source)
+        if state in self._targets:
+            return
+        key = self._key(state)
+        target = self._by_key.get(key)
+        if target is None:
+            target = _target(self._session, source, self._load, self._options if len(self._waiting) == 1 else None)
+        else:
+            _copy_values(state, state_in(target), target)
+        self._targets[state] = target
+        if key is not None:
+            self._by_key[key] = target
+        if target is source:
+            return
+        for relation in relations_with(state.mapper, "merge"):
+            if relation.key not in source.__dict__:
+                continue
+            if self._load and any((state, other) in self._reached for other in relation.prop.reverse):
+                continue  # the other side, where we come from, sets both
+            self._relations.append((relation, state, source))
+            if self._load and state_in(target).pk is not None:
+                getattr(target, relation.key)  # loads members together that would be loaded one by one
+            for other in _members(relation, source):
+                if other is not None:
+                    self._reached.add((state_in(other), relation.prop))
+                    self._waiting.append(other)
+
+    def _key(self, state: InstanceState) -> Any:
+        mapper = state.mapper
+        values = state.identity or tuple([state.dict.get(key) for key in mapper.pk_keys])
+        return None if None in values else (mapper.base_mapper, values, state.identity_token)
+
+    def _relate(self, relation: Any, state: InstanceState, source: Any) -> None:
+        target = self._targets[state]
+        target_state = state_in(target)
+        found = [None if other is None else self._targets[state_in(other)] for other in _members(relation, source)]
+        if not relation.uselist:
+            value = found[0] if found else None
+            if self._load:
+                relation.write(target, relation.key, value)
+            else:
+                target.__dict__[relation.key] = value
+        elif self._load:
+            collection = relation.kind.make()
+            relation.kind.fill(collection, found)
+            relation.write(target, relation.key, collection)
+        else:
+            relation.set_loaded(target_state, target, found)
+
+
+def _members(relation: Any, instance: Any) -> list[Any]:
+    held = instance.__dict__[relation.key]
+    if relation.uselist:
+        return list(relation.kind.iterate(held))
+    return [held]
+
+
+def _target(session: Session, instance: T, load: bool, options: Sequence[Any] | None) -> T:
+    """Return this session's object for an object's row, with the values of its columns."""
     state = state_in(instance)
     if state.owner is session.identity_map:
         return instance  # it is this session's own

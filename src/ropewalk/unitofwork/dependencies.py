@@ -180,11 +180,10 @@ class _Search:
         if instance is None:
             return
         if relation.many_to_one:
-            came, kept, went = relation.history(state)
             if relation.prop.post_update:
-                if came or kept or went:
-                    self.found.before_delete.append((relation, instance))
+                self.found.before_delete.append((relation, instance))
                 return
+            _, kept, went = relation.history(state)
             for other in (*kept, *went):
                 if other is not None and other._sa_instance_state in self.doomed:
                     self.found.deletes.append((other._sa_instance_state, state))
@@ -309,7 +308,7 @@ class _Search:
             return other_state.status != PENDING or other_state in self.work.new
         warnings.warn(
             f"Object of type <{type(other).__name__}> not in session, add operation along "
-            f"'{relation.prop.parent.class_.__name__}.{relation.key}' won't proceed: "
+            f"'{relation.prop.parent.class_.__name__}.{relation.key}' will not proceed: "
             f"{state.describe()} refers to it, but it is not saved. Add it with session.add(), or let the "
             f"relationship do so with cascade='save-update'.",
             SAWarning,

@@ -293,6 +293,21 @@ def test_an_option_without_parts_is_told_from_none():
 # Looking into statements
 
 
+def test_a_statement_tells_whether_it_counts_rows():
+    plain = select(boat).where(boat.c.id > 1).order_by(boat.c.name)
+    assert not core.counts_rows(plain)
+    for counting in (plain.limit(1), plain.offset(1), plain.fetch(1), plain.distinct(), plain.group_by(boat.c.id)):
+        assert core.counts_rows(counting)
+    assert core.is_distinct(plain.distinct()) and not core.is_distinct(plain.limit(1))
+
+
+def test_a_statement_tells_its_order_and_the_columns_in_it():
+    order = core.order_of(select(boat).order_by(boat.c.name.desc(), func.lower(boat.c.id)))
+    assert [str(clause) for clause in order] == ["boat.name DESC", "lower(boat.id)"]
+    assert core.columns_of(order) == [boat.c.name, boat.c.id]
+    assert core.order_of(select(boat)) == ()
+
+
 def test_raw_columns_are_what_was_given():
     table = core.entity_table(boat, Entity(boat))
     assert core.raw_columns(select(table, oar.c.id)) == [table, oar.c.id]

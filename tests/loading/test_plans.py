@@ -385,13 +385,14 @@ def test_an_option_on_an_alias_counts_for_it(session):
     assert "cover" in vars(book)
 
 
-def test_an_option_of_another_class_changes_nothing(session):
+def test_an_option_of_another_class_is_refused(session):
     class Other(Base):
         __tablename__ = "other"
         id: Mapped[int] = mapped_column(primary_key=True)
         title: Mapped[str | None]
 
-    assert loaded(session, defer(Other.title)) == DEFAULT
+    with pytest.raises(ArgumentError, match="starts at Other, which this statement does not load: it loads Book"):
+        loaded(session, defer(Other.title))
 
 
 @pytest.mark.parametrize("make", [defer, undefer, load_only])

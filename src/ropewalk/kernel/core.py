@@ -341,6 +341,35 @@ def options_of(statement: Any) -> tuple[Any, ...]:
     return tuple(getattr(statement, "_with_options", ()))
 
 
+def counts_rows(statement: Any) -> bool:
+    """Whether more rows than there were would change what a SELECT means."""
+    held = statement.__dict__
+    clauses = (held.get(name) for name in ("_limit_clause", "_offset_clause", "_fetch_clause"))
+    return any(clause is not None for clause in clauses) or any(
+        bool(held.get(name)) for name in ("_distinct", "_distinct_on", "_group_by_clauses")
+    )
+
+
+def order_of(statement: Any) -> tuple[Any, ...]:
+    """Return what a SELECT is ordered by."""
+    return tuple(statement._order_by_clauses)
+
+
+def is_distinct(statement: Any) -> bool:
+    """Whether a SELECT leaves out rows that it has given."""
+    return bool(statement._distinct)
+
+
+def columns_of(clauses: Sequence[Any]) -> list[Any]:
+    """Return the columns of tables that stand in these clauses."""
+    return [
+        part
+        for clause in clauses
+        for part in visitors.iterate(clause)
+        if isinstance(part, ColumnClause) and part.table is not None
+    ]
+
+
 def raw_rows(result: Any, size: int | None = None) -> Any:
     """Fetch rows from a Core result as the driver gives them: all, or at most ``size``.
 

@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..kernel.core import PLUGIN, CompileState, NamedByEntity, options_of, raw_columns, result_name
-from .entities import EntityColumns, chosen_props, default_props, entity_in, expand
+from .entities import EntityColumns, default_props, entity_in
 from .from_statement import FromStatement
+from .joining import expand
+from .wishes import Node, wishes_in
 
 
 @CompileState.plugin_for(PLUGIN, "select")
@@ -35,7 +37,7 @@ class EntitySelectState(NamedByEntity):
             if entity is None:
                 yield column
             else:
-                for prop in chosen_props(entity.mapper, options_of(statement)):
+                for prop in Node(entity, wishes_in(options_of(statement))).columns:
                     yield getattr(entity.entity, prop.key).expression
 
     @classmethod

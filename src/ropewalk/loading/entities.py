@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ..kernel.core import raw_columns, with_raw_columns
 from ..mapping.mapper import Mapper
 from ..mapping.properties import ColumnProperty
 
@@ -18,12 +17,16 @@ class EntityColumns:
     :ivar props: the properties, likewise.
     :ivar expressions: the columns, likewise.
     :ivar forbidden: attributes that must not be loaded on demand either.
+    :ivar node: what more there is to load of it, or None.
     """
 
-    __slots__ = ("entity", "expressions", "forbidden", "keys", "mapper", "name", "props")
+    __slots__ = ("entity", "expressions", "forbidden", "keys", "mapper", "name", "node", "props")
 
-    def __init__(self, entity: Any, props: Iterable[ColumnProperty], forbidden: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, entity: Any, props: Iterable[ColumnProperty], forbidden: frozenset[str] = frozenset(), node: Any = None
+    ) -> None:
         self.forbidden = forbidden
+        self.node = node
         self.entity = entity
         self.mapper: Mapper[Any] = entity.mapper
         self.props = tuple(props)
@@ -51,42 +54,9 @@ def default_props(mapper: Mapper[Any]) -> list[ColumnProperty]:
     return [p for p in mapper.column_props.values() if p.key in pk or not (p.deferred or p.query_expression)]
 
 
-def chosen_props(mapper: Mapper[Any], options: Iterable[Any]) -> list[ColumnProperty]:
-    """The attributes to fetch when loader options have been given."""
-    fetched = {p.key for p in default_props(mapper)}
-    for option in options:
-        choose = getattr(option, "choose_columns", None)
-        if choose is not None:
-            fetched = choose(mapper, fetched)
-    fetched |= set(mapper.pk_keys)
-    return [p for p in mapper.column_props.values() if p.key in fetched]
-
-
 def entity_in(column: Any) -> Any:
     """Return the entity that a member of a SELECT list stands for as a whole, or None."""
     if not getattr(column, "is_selectable", False):
         return None
     annotations = getattr(column, "_annotations", None)
     return annotations.get("parententity") if annotations else None
-
-
-def forbidden_keys(mapper: Mapper[Any], options: Iterable[Any]) -> frozenset[str]:
-    """Return the attributes that options with ``raiseload=True`` leave out."""
-    found: set[str] = set()
-    for option in options:
-        if getattr(option, "raiseload", False):
-            every = set(mapper.column_props)
-            found |= every - option.choose_columns(mapper, every) - set(mapper.pk_keys)
-    return frozenset(found)
-
-
-def expand(statement: Any, options: Iterable[Any] = ()) -> Any:
-    """Return ``statement`` with each entity in its SELECT list replaced by that entity's columns."""
-    columns: list[Any] = []
-    for column in raw_columns(statement):
-        entity = entity_in(column)
-        if entity is None:
-            columns.append(column)
-        else:
-            columns.extend(EntityColumns(entity, chosen_props(entity.mapper, options)).expressions)
-    return with_raw_columns(statement, columns)

@@ -19,6 +19,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import BooleanClauseList, ColumnClause, Grouping
 
+from ..kernel.collector import paused_for
 from ..kernel.core import marks_of, unmarked
 from ..kernel.in_lists import KeyedStatement, among_keys, most_keys
 from ..mapping import configuring
@@ -26,6 +27,7 @@ from ..state.instance import InstanceState
 from .plan import Plan
 from .rows import compile_loader, hold
 from .selecting import select
+from .wishes import Node
 
 Parents = Sequence[tuple[InstanceState, Any]]
 
@@ -39,7 +41,7 @@ class Fetch:
     :ivar by_target_key: the key is the target's own, so that the identity map is asked first.
     """
 
-    def __init__(self, prop: Any, options: Sequence[Any] = (), criteria: Sequence[Any] = ()) -> None:
+    def __init__(self, prop: Any, node: Any = None, criteria: Sequence[Any] = ()) -> None:
         self.prop = prop
         target = prop.mapper.class_
         conditions: list[Any] = list(criteria)
@@ -63,7 +65,7 @@ class Fetch:
         statement = select(target, *self.columns).where(*conditions, among_keys(self.columns))
         if prop.order_by:
             statement = statement.order_by(*prop.order_by)
-        self.plan = Plan(statement, options)
+        self.plan = Plan(statement, (), (), node or Node(prop.mapper, (), (prop.parent,)))
         self._prepared: dict[Dialect, KeyedStatement] = {}
         self.keyed_by_pk = self.attributes == prop.parent.pk_keys
 
@@ -153,9 +155,10 @@ class Fetch:
                 if loader is None:
                     plan = self.plan
                     loader = prepared.loaders[overwrite] = compile_loader(
-                        plan.slots, plan.types, dialect, description, False, overwrite
+                        plan.slots, plan.types, dialect, description, False, overwrite, plan.links
                     )
-                loaded = loader(rows, owner, peers)
+                with paused_for(len(rows)):
+                    loaded = loader(rows, owner, peers)
                 if owner.held is not None:
                     hold(owner, peers)
                 yield loaded
@@ -170,12 +173,10 @@ def held_under(known: dict[Any, InstanceState], key: Any, mapper: Any) -> Any:
     return found if isinstance(found, mapper.class_) else None
 
 
-def fetch_for(prop: Any, options: tuple[Any, ...] = (), criteria: tuple[Any, ...] = ()) -> Fetch:
-    """Return how a relationship is loaded, worked out on the first call."""
+def fetch_for(prop: Any) -> Fetch:
+    """Return how a relationship is loaded where nothing more is wished, worked out on the first call."""
     if not prop.configured:
         configuring.configure(prop.parent)
-    if options or criteria:
-        return Fetch(prop, options, criteria)
     found: Fetch | None = prop.__dict__.get("_fetch")
     if found is None:
         found = prop._fetch = Fetch(prop)

@@ -10,10 +10,11 @@ from sqlalchemy import Connection
 from ..exc import InvalidRequestError
 from ..kernel.core import result_name
 from ..state.instance import InstanceState
-from .entities import EntityColumns, chosen_props, entity_in
+from .entities import EntityColumns, entity_in
 from .peers import Peers
 from .results import metadata_of
 from .rows import compile_loader, hold
+from .wishes import Node, wishes_in
 
 
 class FromStatement:
@@ -101,9 +102,10 @@ class FromStatement:
                 order.append(places[name])
                 types.append(column.type)
                 continue
-            wanted = chosen_props(entity.mapper, self.with_options)
+            node = Node(entity, wishes_in(self.with_options))
+            wanted = node.columns
             found = [(p, places[n]) for p in wanted if (n := _name_in(p, places)) is not None]
-            slot = EntityColumns(entity, [p for p, _ in found])
+            slot = EntityColumns(entity, [p for p, _ in found], node.forbidden, node if node.matters else None)
             lacking = [key for key in entity.mapper.pk_keys if key not in slot.keys]
             if lacking:
                 raise InvalidRequestError(

@@ -17,10 +17,12 @@ from .fetching import Fetch, fetch_for, held_under
 def load_related(session: Any, state: InstanceState, instance: Any, key: str) -> Any:
     """Load a relationship that an object lacks, and return its value."""
     prop = state.mapper.relationship_props[key]
-    lazy, options, criteria = prop.lazy, (), ()
+    node = peers.node_of(state)
+    choice = None if node is None else node.choices.get(key)
+    lazy = prop.lazy if choice is None else choice.kind
     if lazy == "raise":
         raise forbidden(state, prop, "raise")
-    fetch = fetch_for(prop, options, criteria)
+    fetch = fetch_for(prop) if choice is None else choice.fetch
     if fetch.by_target_key and _held_already(session, fetch, state, instance):
         return instance.__dict__[key]
     if lazy == "raise_on_sql":

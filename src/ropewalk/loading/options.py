@@ -1,90 +1,286 @@
-"""Loader options on columns: what one query fetches more, or less, than the mapping says."""
+"""Loader options: what one query loads beside what the mapping says, and how.
+
+``selectinload(User.orders).joinedload(Order.items).load_only(Item.name)`` is a :class:`Load`. It walks
+along relationships and leaves a :class:`Wish` at each place; ``wishes.py`` tells what follows from these.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..exc import ArgumentError
 from ..kernel.core import StatementOption
-from ..mapping.mapper import Mapper
+from ..mapping import configuring
 
 WILDCARD = "*"
 
 
-class ColumnOption(StatementOption):
-    """One of ``defer``, ``undefer``, ``undefer_group`` and ``load_only``, for one mapped class.
+class Step(NamedTuple):
+    """One relationship on the way: of which entity, and to which, if not simply to its target."""
 
-    :ivar kind: which of them.
-    :ivar mapper: of the class whose attributes are meant; None with names alone.
-    :ivar names: the attributes, or the group.
+    entity: Any
+    prop: Any
+    of_type: Any
+    criteria: tuple[Any, ...]
+
+
+class Wish(NamedTuple):
+    """What an option asks for at one place.
+
+    :ivar path: the relationships that lead there; for a way to load a relationship, up to that one.
+    :ivar kind: a way to load, or ``defer``, ``undefer``, ``undefer_group``, ``load_only``.
+    :ivar entity: whose attributes are named; None for those of any class.
+    :ivar names: attributes, the group, or ``"*"``; empty where the path's last relationship is meant.
+    :ivar detail: ``innerjoin``, ``sql_only``, ``alias`` or ``raiseload``.
     """
 
-    def __init__(self, kind: str, mapper: Mapper[Any] | None, names: tuple[str, ...], raiseload: bool = False) -> None:
-        self.kind = kind
-        self.mapper = mapper
-        self.names = names
-        self.raiseload = raiseload
+    path: tuple[Step, ...]
+    kind: str
+    entity: Any = None
+    names: tuple[str, ...] = ()
+    detail: Any = None
+
+
+class Load(StatementOption):
+    """Loader options for one class, in a chain: ``Load(User).selectinload(User.orders).defer(Order.note)``.
+
+    :param entity: a mapped class, or an alias; each method names attributes of it, or of the class that
+        the relationship named before leads to.
+    """
+
+    def __init__(self, entity: Any = None) -> None:
+        self.root: Any = None if entity is None else _entity(entity)
+        self.path: tuple[Step, ...] = ()
+        self.wishes: tuple[Wish, ...] = ()
 
     def cache_key_parts(self) -> tuple[Any, ...]:
-        return (self.kind, self.mapper, self.names, self.raiseload)
+        return self.wishes
 
-    def choose_columns(self, mapper: Mapper[Any], fetched: set[str]) -> set[str]:
-        """Return the attributes to fetch for ``mapper``, of those that were to be."""
-        if self.mapper is not None and not (mapper.isa(self.mapper) or self.mapper.isa(mapper)):
-            return fetched
-        names = {p.key for p in mapper.column_props.values() if self._means(p)}
-        if self.kind == "defer":
-            return fetched - names
-        if self.kind == "load_only":
-            return {key for key in fetched if mapper.column_props[key].query_expression} | names
-        return fetched | names
+    def _with(self, path: tuple[Step, ...], *wishes: Wish, root: Any = None) -> Load:
+        new = Load()
+        new.root = self.root if root is None else root
+        new.path = path
+        new.wishes = self.wishes + wishes
+        return new
 
-    def _means(self, prop: Any) -> bool:
-        if self.kind == "undefer_group":
-            return prop.deferred_group in self.names
-        return prop.key in self.names or WILDCARD in self.names
+    # -- relationships ----------------------------------------------------------------------
 
+    def lazyload(self, attr: Any) -> Load:
+        """Load a relationship when it is touched."""
+        return self._way("select", attr)
 
-def _option(kind: str, attributes: tuple[Any, ...], raiseload: bool = False) -> ColumnOption:
-    mapper: Mapper[Any] | None = None
-    names = []
-    for attribute in attributes:
-        if attribute == WILDCARD if isinstance(attribute, str) else False:
-            names.append(WILDCARD)
-            continue
-        prop = getattr(attribute, "prop", None)
-        if prop is not None and prop.is_synonym:
-            prop = attribute.property
-        if prop is None or not prop.is_column:
+    def selectinload(self, attr: Any, recursion_depth: int | None = None) -> Load:
+        """Load a relationship with one more SELECT for all objects of the result."""
+        return self._way("selectin", attr)
+
+    def subqueryload(self, attr: Any) -> Load:
+        """Load a relationship with one more SELECT for all objects, as :meth:`selectinload` does."""
+        return self._way("subquery", attr)
+
+    def immediateload(self, attr: Any, recursion_depth: int | None = None) -> Load:
+        """Load a relationship right after its objects, from the session where that has what it refers to."""
+        return self._way("immediate", attr)
+
+    def joinedload(self, attr: Any, innerjoin: Any = None) -> Load:
+        """Load a relationship with the same SELECT, by an outer join, or by an inner one."""
+        return self._way("joined", attr, innerjoin)
+
+    def contains_eager(self, attr: Any, alias: Any = None) -> Load:
+        """Take a relationship's objects from the columns of a join that the statement has.
+
+        :param alias: what the statement joins, where that is an alias.
+        """
+        return self._way("contains", attr, None if alias is None else _entity(alias))
+
+    def raiseload(self, attr: Any, sql_only: bool = False) -> Load:
+        """Have an error raised when an unloaded relationship is touched.
+
+        :param sql_only: only where it would take a statement.
+        """
+        return self._way("raise_on_sql" if sql_only else "raise", attr)
+
+    def noload(self, attr: Any) -> Load:
+        """Leave a relationship empty."""
+        return self._way("noload", attr)
+
+    def defaultload(self, attr: Any) -> Load:
+        """Load a relationship as its mapping says, and go on with what it leads to."""
+        return self._way("", attr)
+
+    def _way(self, kind: str, attr: Any, detail: Any = None) -> Load:
+        if isinstance(attr, str):
+            if attr != WILDCARD:
+                raise ArgumentError(
+                    f"Loader options take mapped attributes, such as User.orders, or '*'; got {attr!r}."
+                )
+            return self._with(self.path, Wish(self.path, kind, self._here(), (WILDCARD,), detail))
+        prop = getattr(attr, "prop", None)
+        if prop is None or not prop.is_relationship:
+            raise ArgumentError(f"{attr} is no relationship: only relationships have ways to load them.")
+        self._check_belongs(attr)
+        step = Step(attr.parent, prop, attr._of_type, attr.criteria)
+        if self.path:  # what comes next on the way is of the class that the last relationship leads to
+            step = step._replace(entity=self._here())
+        path = (*self.path, step)
+        return self._with(path, Wish(path, kind, None, (), detail), root=attr.parent if self.root is None else None)
+
+    # -- columns ----------------------------------------------------------------------------
+
+    def defer(self, key: Any, raiseload: bool = False) -> Load:
+        """Leave a column out; it is loaded when it is read, or never with ``raiseload``."""
+        return self._columns("defer", (key,), raiseload)
+
+    def undefer(self, key: Any) -> Load:
+        """Fetch a deferred column with the rest."""
+        return self._columns("undefer", (key,))
+
+    def undefer_group(self, name: str) -> Load:
+        """Fetch the deferred columns of a group with the rest."""
+        return self._with(self.path, Wish(self.path, "undefer_group", self._here(), (name,)))
+
+    def load_only(self, *attrs: Any, raiseload: bool = False) -> Load:
+        """Fetch these columns, and the primary key, alone."""
+        return self._columns("load_only", attrs, raiseload)
+
+    def _columns(self, kind: str, attrs: tuple[Any, ...], raiseload: bool = False) -> Load:
+        names = []
+        entity = self._here()
+        for attr in attrs:
+            if isinstance(attr, str) and attr == WILDCARD:
+                names.append(WILDCARD)
+                continue
+            prop = getattr(attr, "prop", None)
+            if prop is None or not prop.is_column:
+                raise ArgumentError(
+                    f"{kind}() takes mapped column attributes, such as {kind}(User.name); got {attr!r}."
+                )
+            self._check_belongs(attr)
+            entity = entity or attr.parent
+            names.append(prop.key)
+        wish = Wish(self.path, kind, entity, tuple(names), raiseload)
+        return self._with(self.path, wish, root=entity if self.root is None else None)
+
+    # -- nesting ------------------------------------------------------------------------------
+
+    def options(self, *options: Load) -> Load:
+        """Add several options at this place, each of which goes on from here on its own."""
+        added: list[Wish] = []
+        for option in options:
+            if option.root is not None:
+                self._check_belongs(option.root)
+            for wish in option.wishes:
+                path = wish.path
+                if path:
+                    path = (path[0]._replace(entity=self._here()), *path[1:])
+                entity = wish.entity if path or wish.entity is None else self._here()
+                added.append(wish._replace(path=self.path + path, entity=entity))
+        return self._with(self.path, *added)
+
+    def _here(self) -> Any:
+        """The entity whose attributes come next."""
+        if not self.path:
+            return self.root
+        last = self.path[-1]
+        if last.of_type is not None:
+            return last.of_type
+        if not last.prop.configured:
+            configuring.configure(last.prop.parent)
+        return last.prop.mapper
+
+    def _check_belongs(self, attr: Any) -> None:
+        here = self._here()
+        if here is None:
+            return
+        entity = getattr(attr, "parent", attr) if getattr(attr, "is_attribute", False) else attr
+        if not (entity.mapper.isa(here.mapper) or here.mapper.isa(entity.mapper)):
+            before = f'"{self.path[-1].prop}" leads to' if self.path else "these options are for"
             raise ArgumentError(
-                f"{kind}() takes mapped column attributes, such as {kind}(User.name); got {attribute!r}."
+                f"{attr} does not come next here: {before} {here.mapper.class_.__name__}, which has "
+                f"{', '.join(here.mapper.props)}."
             )
-        mapper = prop.parent
-        names.append(prop.key)
-    return ColumnOption(kind, mapper, tuple(names), raiseload)
+
+    def __repr__(self) -> str:
+        shown = ("->".join(str(step.prop) for step in w.path) or "".join(w.names) for w in self.wishes)
+        return f"<Load {', '.join(shown)}>"
 
 
-def defer(key: Any, *, raiseload: bool = False) -> ColumnOption:
+def _entity(thing: Any) -> Any:
+    """Return the mapper of a class, or what is known of an alias."""
+    found = getattr(thing, "_aliased_insp", None) or getattr(thing, "__mapper__", None)
+    return thing if found is None else found
+
+
+def lazyload(attr: Any) -> Load:
+    """Load a relationship when it is touched; ``"*"`` for all."""
+    return Load().lazyload(attr)
+
+
+def selectinload(attr: Any, recursion_depth: int | None = None) -> Load:
+    """Load a relationship with one more SELECT for all objects of the result."""
+    return Load().selectinload(attr, recursion_depth)
+
+
+def subqueryload(attr: Any) -> Load:
+    """Load a relationship with one more SELECT for all objects of the result."""
+    return Load().subqueryload(attr)
+
+
+def immediateload(attr: Any, recursion_depth: int | None = None) -> Load:
+    """Load a relationship right after its objects."""
+    return Load().immediateload(attr, recursion_depth)
+
+
+def joinedload(attr: Any, innerjoin: Any = None) -> Load:
+    """Load a relationship with the same SELECT, by an outer join, or by an inner one with ``innerjoin=True``."""
+    return Load().joinedload(attr, innerjoin)
+
+
+def eagerload(attr: Any) -> Load:
+    """The name of :func:`joinedload` in SQLAlchemy 0.4."""
+    return Load().joinedload(attr)
+
+
+def contains_eager(attr: Any, alias: Any = None) -> Load:
+    """Take a relationship's objects from the columns of a join that the statement has."""
+    return Load().contains_eager(attr, alias)
+
+
+def raiseload(attr: Any, sql_only: bool = False) -> Load:
+    """Have an error raised when an unloaded relationship is touched; ``"*"`` for all."""
+    return Load().raiseload(attr, sql_only)
+
+
+def noload(attr: Any) -> Load:
+    """Leave a relationship empty."""
+    return Load().noload(attr)
+
+
+def defaultload(attr: Any) -> Load:
+    """Load a relationship as its mapping says, and go on with what it leads to."""
+    return Load().defaultload(attr)
+
+
+def defer(key: Any, *, raiseload: bool = False) -> Load:
     """Leave a column out of the SELECT; it is loaded when it is read.
 
     :param key: a mapped attribute, or ``"*"`` for all.
     """
-    return _option("defer", (key,), raiseload)
+    return Load().defer(key, raiseload)
 
 
-def undefer(key: Any) -> ColumnOption:
+def undefer(key: Any) -> Load:
     """Fetch a deferred column with the rest.
 
     :param key: a mapped attribute, or ``"*"`` for all.
     """
-    return _option("undefer", (key,))
+    return Load().undefer(key)
 
 
-def undefer_group(name: str) -> ColumnOption:
+def undefer_group(name: str) -> Load:
     """Fetch the deferred columns of a group with the rest."""
-    return ColumnOption("undefer_group", None, (name,))
+    return Load().undefer_group(name)
 
 
-def load_only(*attributes: Any, raiseload: bool = False) -> ColumnOption:
+def load_only(*attributes: Any, raiseload: bool = False) -> Load:
     """Fetch these columns, and the primary key, alone."""
-    return _option("load_only", attributes, raiseload)
+    return Load().load_only(*attributes, raiseload=raiseload)

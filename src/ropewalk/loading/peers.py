@@ -27,14 +27,14 @@ class Peers(list[InstanceState]):
     """The states of one result that has more to say of its objects.
 
     :ivar alone: with ``True`` each object is loaded for itself.
-    :ivar wishes: the loader options of the query, by mapper: what loads later must honour them.
+    :ivar node: what the query wished for these objects: what loads later must honour it.
     """
 
-    __slots__ = ("alone", "wishes")
+    __slots__ = ("alone", "node")
 
-    def __init__(self, wishes: dict[Any, Any] | None = None, alone: bool = False) -> None:
+    def __init__(self, node: Any = None, alone: bool = False) -> None:
         super().__init__()
-        self.wishes = wishes or {}
+        self.node = node
         self.alone = alone
 
 
@@ -64,10 +64,10 @@ class Saved:
 saved = Saved()
 
 
-def wishes_of(state: InstanceState) -> Any:
-    """Return what the query that loaded an object wished for its class, or None."""
+def node_of(state: InstanceState) -> Any:
+    """Return what the query that loaded an object wished for it, or None."""
     peers = state.peers
-    return peers.wishes.get(state.mapper) if type(peers) is Peers else None
+    return peers.node if type(peers) is Peers else None
 
 
 def around(

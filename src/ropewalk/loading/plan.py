@@ -19,19 +19,19 @@ from ..kernel.core import (
     cache_key,
     options_of,
     raw_columns,
-    result_name,
     selects_entity,
     statement_entity,
-    with_raw_columns,
 )
 from ..kernel.shortcuts import shape_of
 from ..kernel.statements import Prepared
 from ..state.instance import InstanceState
-from .entities import EntityColumns, chosen_props, entity_in, expand, forbidden_keys
+from .entities import EntityColumns, entity_in
 from .from_statement import FromStatement
+from .joining import Assembled
 from .peers import Peers
 from .results import metadata_of
 from .rows import Loader, compile_loader, hold
+from .wishes import Node, check_roots, wishes_in
 
 _plans: Any = LRUCache(1000)
 _shapes: dict[Any, tuple[Plan, Any]] = {}
@@ -43,37 +43,39 @@ class Plan:
 
     :ivar slots: for each member of the SELECT list an :class:`EntityColumns`, or None for a plain column.
     :ivar names: the name of each member in a row.
+    :ivar links: the entities whose columns were joined to these, by relationships.
     :ivar subject: the mapper of the first entity, or None: it decides on the engine.
     """
 
-    __slots__ = ("_prepared", "bindparams", "metadata", "names", "single", "slots", "statement", "subject", "types")
+    __slots__ = (
+        "_prepared", "bindparams", "links", "metadata", "names", "nodes", "single", "slots", "statement", "subject",
+        "types",
+    )  # fmt: skip
 
-    def __init__(self, statement: Any, options: Sequence[Any], bindparams: Sequence[Any] = ()) -> None:
-        self.slots: list[EntityColumns | None] = []
-        self.names: list[str] = []
-        self.types: list[Any] = []
+    def __init__(
+        self, statement: Any, options: Sequence[Any], bindparams: Sequence[Any] = (), node: Node | None = None
+    ) -> None:
         self.bindparams = bindparams
-        columns: list[Any] = []
+        self.nodes: list[Node | None] = []
+        wishes = wishes_in(options)
         for column in raw_columns(statement):
             entity = entity_in(column)
             if entity is None:
-                self.slots.append(None)
-                self.names.append(result_name(column))
-                self.types.append(getattr(column, "type", None))
-                columns.append(column)
+                self.nodes.append(None)
             else:
-                slot = EntityColumns(
-                    entity, chosen_props(entity.mapper, options), forbidden_keys(entity.mapper, options)
-                )
-                self.slots.append(slot)
-                self.names.append(slot.name)
-                self.types.extend(e.type for e in slot.expressions)
-                columns.extend(slot.expressions)
+                self.nodes.append(Node(entity, wishes) if node is None else node)
+        if wishes:
+            check_roots(options, [found.entity for found in self.nodes if found is not None])
+        assembled = Assembled(statement, self.nodes)
+        self.slots: list[EntityColumns | None] = assembled.slots
+        self.links = assembled.links
+        self.names = assembled.names
+        self.types: list[Any] = assembled.types
         self.single = len(self.slots) == 1
         entity = statement_entity(statement)
         self.subject = None if entity is None else entity.mapper
         self.metadata = metadata_of(self.names, self.slots)
-        self.statement = with_raw_columns(statement, columns)
+        self.statement = assembled.statement
         self._prepared: dict[Dialect, Prepared] = {}
 
     @property
@@ -96,7 +98,7 @@ class Plan:
         loader = prepared.loaders.get((single, populate))
         if loader is None:
             loader = prepared.loaders[single, populate] = compile_loader(
-                self.slots, self.types, dialect, cursor.description, single, populate
+                self.slots, self.types, dialect, cursor.description, single, populate, self.links
             )
         return loader
 
@@ -131,7 +133,7 @@ class Bound:
         if self.statement is None:
             return self.plan.statement
         # expanded anew: the columns of an alias or subquery belong to this very statement
-        return expand(self.statement, options_of(self.statement))
+        return Assembled(self.statement, self.plan.nodes).statement
 
     def load_all(
         self,

@@ -16,7 +16,7 @@ def metadata_of(names: Sequence[str], slots: Sequence[Any]) -> Any:
 
     Two objects are one for ``unique()`` only if they are the same; other values compare as they do.
     """
-    return result_metadata(names, [id if slot is not None else _itself for slot in slots])
+    return result_metadata(names, [id if slot is not None else itself for slot in slots])
 
 
 def result_of(metadata: Any, data: Iterable[Any], single: bool) -> Result[Any]:
@@ -32,7 +32,7 @@ def streamed(metadata: Any, chunks: Callable[[int | None], Iterator[Any]], singl
     return ChunkedIteratorResult(metadata, chunks, source_supports_scalars=single, dynamic_yield_per=True, raw=raw)
 
 
-def _itself(value: Any) -> Any:
+def itself(value: Any) -> Any:
     """Return what stands for a column's value when rows are compared: a JSON list is the same only as itself."""
     try:
         hash(value)

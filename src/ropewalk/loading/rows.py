@@ -28,6 +28,8 @@ from ..kernel.core import result_processor
 from ..state.instance import PERSISTENT, InstanceState, _object_gone
 from ..state.mutable import is_atom, watch
 from .entities import EntityColumns
+from .links import link, node_lines
+from .results import itself
 
 Loader = Callable[[Sequence[Any], Any, list[InstanceState]], list[Any]]
 
@@ -39,6 +41,7 @@ def compile_loader(
     description: Any,
     single: bool,
     populate: bool,
+    links: Sequence[Any] = (),
 ) -> Loader:
     """Generate the loader of a plan.
 
@@ -47,6 +50,7 @@ def compile_loader(
     :param description: the cursor's, for converters that depend on what the driver reports.
     :param single: give the entities themselves, and not rows of one.
     :param populate: overwrite what known objects hold (``populate_existing``).
+    :param links: what was joined by relationships, its columns after those of the members.
     """
     source = _Source()
     names = [f"c{i}" for i in range(len(types))]
@@ -56,19 +60,31 @@ def compile_loader(
         processors.append(result_processor(type_, dialect, coltype))
     values: list[str] = []
     position = 0
-    for number, slot in enumerate(slots):
+    members = [*slots, *(found.slot for found in links)]
+    for number, slot in enumerate(members):
         if slot is None:
             values.append(source.converted(names[position], processors[position], position))
             position += 1
-        else:
-            width = len(slot.keys)
-            span = range(position, position + width)
-            for i, key in zip(span, slot.keys, strict=True):
-                names[i] = identifier(i, key)
-            source.entity(number, slot, [names[i] for i in span], [processors[i] for i in span], populate)
+            continue
+        width = len(slot.keys)
+        span = range(position, position + width)
+        for i, key in zip(span, slot.keys, strict=True):
+            names[i] = identifier(i, key)
+        start = len(source.body)
+        source.entity(number, slot, [names[i] for i in span], [processors[i] for i in span], populate)
+        if slot.node is not None:
+            node_lines(source, number, slot.node, populate)
+        collections = [i for i, found in enumerate(links, len(slots)) if found.parent == number and found.prop.uselist]
+        if collections:
+            source.once_for_each(number, start, [names[span[i]] for i in slot.pk_positions], collections)
+        if number < len(slots):
             values.append(f"e{number}")
-            position += width
+        else:
+            link(source, number, links[number - len(slots)], populate)
+        position += width
     result = values[0] if single else "(" + ", ".join(values) + ",)"
+    if any(found.prop.uselist for found in links):
+        source.no_row_twice(["s" + v[1:] if slot else f"itself({v})" for slot, v in zip(slots, values, strict=True)])
     label = "load " + ", ".join("column" if s is None else s.name for s in slots)
     return compile_function("load", source.text(names, result), source.globals, label)
 
@@ -85,6 +101,7 @@ class _Source:
         }
         self.setup: list[str] = []
         self.body: list[str] = []
+        self.tail: list[str] = []
 
     def text(self, names: list[str], result: str) -> str:
         lines = [
@@ -96,9 +113,31 @@ class _Source:
             f"    for ({', '.join(names)},) in rows:",
             *("        " + line for line in self.body),
             f"        append({result})",
+            *("    " + line for line in self.tail),
             "    return result",
         ]
         return "\n".join(lines) + "\n"
+
+    def once_for_each(self, n: int, start: int, pk: list[str], collections: list[int]) -> None:
+        """Put the lines from ``start`` on under a condition: not where the row before had the same object.
+
+        :param collections: the links that fill its collections.
+        """
+        key = pk[0] if len(pk) == 1 else f"({', '.join(pk)})"
+        self.setup.append(f"k{n} = rows")
+        lines = [f"if {key} != k{n}:  # another object than in the row before", f"    k{n} = {key}"]
+        lines += ["    " + line for line in self.body[start:]]
+        for i in collections:
+            lines.append(f"    if e{n} is not None and (list{i} := lists{i}.get(s{n})) is None:")
+            lines.append(f"        list{i} = lists{i}[s{n}] = []")
+        self.body[start:] = lines
+
+    def no_row_twice(self, values: list[str]) -> None:
+        """Leave out a row that repeats another, as joined collections make them do."""
+        self.globals["itself"] = itself
+        self.setup.append("given = set()")
+        row = values[0] if len(values) == 1 else f"({', '.join(values)})"
+        self.body += [f"row = {row}", "if row in given: continue", "given.add(row)"]
 
     def converted(self, name: str, processor: Any, position: int) -> str:
         if processor is None:
@@ -123,6 +162,7 @@ class _Source:
             }
         )
         self.setup.append(f"m{n} = owner.map_for(mapper{n})")
+        own = n if slot.node is not None else ""
         values = []
         for key, name, processor in zip(slot.keys, names, processors, strict=True):
             if processor is None:
@@ -141,7 +181,7 @@ class _Source:
         if mapper.allow_partial_pks is False:
             missing = " or ".join(f"{name} is None" for name in pk_names)
         line(f"if {missing}:  # an outer join that met nothing")
-        line(f"    e{n} = None")
+        line(f"    e{n} = s{n} = None")
         line("else:")
         line(f"    s{n} = m{n}.get({pk})")
         line(f"    if s{n} is None or (e{n} := s{n}()) is None:")
@@ -156,8 +196,8 @@ class _Source:
         else:
             new(f"        d['_sa_instance_state'] = s{n}")
         new(f"        s{n}.owner = owner; s{n}.pk = {pk}; s{n}.status = {PERSISTENT}; s{n}.expired = False")
-        new(f"        s{n}.first_key = s{n}.mutables = s{n}.extra = None; s{n}.peers = peers")
-        new(f"        peer(s{n})")
+        new(f"        s{n}.first_key = s{n}.mutables = s{n}.extra = None; s{n}.peers = peers{own}")
+        new(f"        peer{own}(s{n})")
         for key, prop in zip(slot.keys, slot.props, strict=True):
             if prop.may_be_mutable:
                 new(f"        if not is_atom(d[{key!r}]): watch(s{n}, {key!r}, d[{key!r}])")
@@ -170,7 +210,7 @@ class _Source:
         self.globals[f"keys{n}"] = slot.keys
         row = "(" + ", ".join(values) + ",)"
         line("    else:")
-        line(f"        if s{n}.peers is not peers: s{n}.peers = peers; peer(s{n})")
+        line(f"        if s{n}.peers is not peers{own}: s{n}.peers = peers{own}; peer{own}(s{n})")
         if populate:
             line(f"        fill(s{n}, e{n}, keys{n}, {row}, True)")
             return

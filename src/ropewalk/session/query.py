@@ -16,8 +16,9 @@ from sqlalchemy.sql.selectable import SelectLabelStyle
 
 from ..exc import InvalidRequestError, MultipleResultsFound, NoResultFound, UnboundExecutionError
 from ..kernel.core import as_column_element, entity_of
-from ..loading.entities import entity_in, expand
+from ..loading.entities import entity_in
 from ..loading.from_statement import FromStatement
+from ..loading.joining import expand
 from . import query_bulk, reading
 from .query_build import QueryBuilder
 from .query_plans import plan_of, values_of

@@ -16,6 +16,7 @@ from ..loading.from_statement import FromStatement
 from ..loading.plan import Bound, has_entities, plan_for
 from ..loading.results import result_of, streamed
 from ..loading.rows import hold
+from ..loading.wishes import loads_more
 from ..state.instance import PERSISTENT, InstanceState
 from . import moves
 from .transaction import SessionTransactionOrigin
@@ -236,14 +237,15 @@ def _read(
 ) -> Any:
     session._autoflush()
     query = ondemand.by_key(mapper)
-    if not (options or with_for_update or execution_options or bind_arguments):
+    more = bool(options) or loads_more(mapper)
+    if not (more or with_for_update or execution_options or bind_arguments):
         if session.transactional:
             session._need_transaction().check_active()
             return query.load(session.connection_for(mapper), session.identity_map, pk, populate)
         with session._unit():
             return query.load(session.connection_for(mapper), session.identity_map, pk, populate)
     statement = _locked(query.statement, with_for_update)
-    if options:
+    if more:
         statement = (
             select(mapper.class_)
             .options(*options)

@@ -1,0 +1,173 @@
+"""Relationships loaded by the same SELECT: their tables joined to it, their columns after its own.
+
+Each joined table has an alias of its own. Where the statement counts rows (LIMIT, DISTINCT, GROUP BY)
+and a collection would multiply them, the statement becomes a subquery, and is joined as such.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import and_
+from sqlalchemy import select as core_select
+from sqlalchemy.sql.util import ClauseAdapter
+
+from ..instrumentation.aliases import AliasedInsp, aliased
+from ..kernel.core import columns_of, counts_rows, is_distinct, order_of, raw_columns, result_name, with_raw_columns
+from .entities import EntityColumns, entity_in
+from .wishes import Choice, Node, wishes_in
+
+
+class Link(NamedTuple):
+    """A relationship whose objects stand in the same rows.
+
+    :ivar parent: the number of the entity that it belongs to, counted over members and links.
+    :ivar slot: the columns of the entity at its other end.
+    """
+
+    parent: int
+    prop: Any
+    slot: EntityColumns
+
+
+class Join(NamedTuple):
+    """One join to be added to the statement."""
+
+    left: Any
+    right: Any
+    onclause: Any
+    outer: bool
+
+
+class Assembled:
+    """A SELECT of entities as a SELECT of columns.
+
+    :param nodes: for each member of the SELECT list what to load of it, or None for a plain column.
+    :ivar slots: for each member its columns, or None for a plain column.
+    :ivar links: what was joined.
+    :ivar types: the type of each column of a row.
+    """
+
+    def __init__(self, statement: Any, nodes: Sequence[Node | None]) -> None:
+        self.slots: list[EntityColumns | None] = []
+        self.links: list[Link] = []
+        self.names: list[str] = []
+        self._joins: list[Join] = []
+        self._orders: list[Any] = []
+        columns: list[Any] = []
+        for member, node in zip(raw_columns(statement), nodes, strict=True):
+            if node is None:
+                self.slots.append(None)
+                self.names.append(result_name(member))
+                columns.append(member)
+            else:
+                slot = slot_of(node, entity_in(member))
+                self.slots.append(slot)
+                self.names.append(slot.name)
+                columns.extend(slot.expressions)
+        self.types = [getattr(column, "type", None) for column in columns]
+        self.statement = with_raw_columns(statement, columns)
+        roots = [(i, node) for i, node in enumerate(nodes) if node is not None and node.joined]
+        if not roots:
+            return
+        wraps = counts_rows(statement) and any(_multiplies(node) for _, node in roots)
+        base: Any = None
+        if wraps:
+            base = _inner(self.statement, columns, [slot for slot in self.slots if slot is not None])
+            columns = list(base.c)[: len(columns)]
+        for number, node in roots:
+            entity = self.slots[number].entity  # type: ignore[union-attr]
+            left = base if wraps else entity.selectable if entity.is_aliased_class else None
+            self._follow(number, node, left if left is not None else entity.mapper.selectable, left, False, columns)
+        if wraps:
+            order = [ClauseAdapter(base).traverse(clause) for clause in order_of(statement)]
+            self.statement = core_select(*columns).select_from(base).order_by(*order)
+        else:
+            self.statement = with_raw_columns(self.statement, columns)
+        for join in self._joins:
+            self.statement = self.statement.join_from(join.left, join.right, join.onclause, isouter=join.outer)
+        if self._orders:
+            self.statement = self.statement.order_by(*self._orders)
+
+    def _follow(self, number: int, node: Node, left: Any, adapted: Any, outer: bool, columns: list[Any]) -> None:
+        """Join what is to be joined to one entity, and what is to be joined to that.
+
+        :param left: what the entity's columns come from; ``adapted`` the same, or None if that is its own table.
+        """
+        for choice in node.joined:
+            is_outer = outer
+            if choice.kind == "contains":
+                asked = choice.detail if choice.detail is not None else choice.node.entity
+                insp = asked if hasattr(asked, "mapper") else AliasedInsp(choice.node.mapper, asked, "", None)
+            else:
+                insp = choice.node.entity
+                if not insp.is_aliased_class:
+                    insp = aliased(choice.node.mapper.class_)._aliased_insp
+                inner = choice.prop.innerjoin if choice.detail is None else choice.detail
+                is_outer = outer or not inner
+                self._join(choice, left, adapted, insp.selectable, is_outer)
+            slot = slot_of(choice.node, insp)
+            self.links.append(Link(number, choice.prop, slot))
+            columns.extend(slot.expressions)
+            self.types.extend(expression.type for expression in slot.expressions)
+            selectable = insp.selectable
+            below = len(self.slots) + len(self.links) - 1
+            self._follow(
+                below, choice.node, selectable, selectable if insp.is_aliased_class else None, is_outer, columns
+            )
+
+    def _join(self, choice: Choice, left: Any, adapted: Any, target: Any, outer: bool) -> None:
+        prop = choice.prop
+        secondary = None if prop.secondary is None else prop.secondary.alias()
+        primaryjoin, secondaryjoin, _ = prop.join_conditions(adapted, target, secondary)
+        adapter = ClauseAdapter(target)
+        criteria = [adapter.traverse(criterion) for criterion in choice.criteria]
+        if secondary is None:
+            self._joins.append(Join(left, target, and_(primaryjoin, *criteria), outer))
+        else:
+            right = secondary.join(target, and_(secondaryjoin, *criteria))
+            self._joins.append(Join(left, right, primaryjoin, outer))
+        for clause in prop.order_by or ():
+            clause = adapter.traverse(clause)
+            self._orders.append(clause if secondary is None else ClauseAdapter(secondary).traverse(clause))
+
+
+def slot_of(node: Node, entity: Any) -> EntityColumns:
+    """Return what to fetch of an entity."""
+    return EntityColumns(entity, node.columns, node.forbidden, node if node.matters else None)
+
+
+def _multiplies(node: Node) -> bool:
+    """Whether a join to this entity, or to what is joined to it, is of a collection."""
+    return any(choice.kind == "joined" and (choice.prop.uselist or _multiplies(choice.node)) for choice in node.joined)
+
+
+def _inner(statement: Any, columns: list[Any], slots: Iterable[EntityColumns]) -> Any:
+    """Return the statement as a subquery that has all columns which joins and order need."""
+    there = set(columns)
+    lacking: dict[Any, None] = {}
+    for slot in slots:
+        for choice in slot.node.joined if slot.node is not None else ():
+            for column in choice.prop.local_columns:
+                found = slot.entity.adapt(column) if slot.entity.is_aliased_class else column
+                if not any(found is c or found.shares_lineage(c) for c in there):
+                    lacking[found] = None
+    if not is_distinct(statement):
+        for column in columns_of(order_of(statement)):
+            if not any(column.shares_lineage(c) for c in there):
+                lacking[column] = None
+    return with_raw_columns(statement, [*columns, *lacking]).subquery()
+
+
+def expand(statement: Any, options: Iterable[Any] = ()) -> Any:
+    """Return ``statement`` with each entity in its SELECT list replaced by that entity's own columns."""
+    wishes = wishes_in(options)
+    columns: list[Any] = []
+    for column in raw_columns(statement):
+        entity = entity_in(column)
+        if entity is None:
+            columns.append(column)
+        else:
+            columns.extend(EntityColumns(entity, Node(entity, wishes).columns).expressions)
+    return with_raw_columns(statement, columns)

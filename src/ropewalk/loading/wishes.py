@@ -1,0 +1,226 @@
+"""What options and mapping say together: which columns of an entity to fetch, which relationships to load, how.
+
+A :class:`Node` stands for one entity at one place of a query. What it says of a relationship is a
+:class:`Choice`, which in turn has the node of the objects that the relationship leads to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import Any
+
+from ..exc import ArgumentError
+from ..mapping import configuring
+from ..mapping.mapper import Mapper
+from ..mapping.properties import ColumnProperty
+from .options import WILDCARD, Wish
+
+JOINED = frozenset({"joined", "contains"})
+AFTERWARDS = frozenset({"selectin", "subquery", "immediate"})
+_COLUMN_KINDS = frozenset({"defer", "undefer", "undefer_group", "load_only"})
+
+
+class Choice:
+    """How one relationship is loaded at one place.
+
+    :ivar kind: the way; ``select`` for on demand.
+    :ivar detail: ``innerjoin``, or the alias of ``contains_eager``.
+    :ivar node: what is wished for the objects at its other end.
+    """
+
+    def __init__(self, parent: Node, prop: Any, wish: Wish | None, kind: str) -> None:
+        self.prop = prop
+        self.kind = kind
+        self.detail = None if wish is None else wish.detail
+        self.step = wish.path[0] if wish is not None and wish.path else None
+        self._parent = parent
+
+    @property
+    def criteria(self) -> tuple[Any, ...]:
+        return () if self.step is None else self.step.criteria
+
+    @cached_property
+    def node(self) -> Node:
+        prop, parent = self.prop, self._parent
+        asked = prop.mapper if self.step is None or self.step.of_type is None else self.step.of_type
+        onwards = [w for w in parent.wishes if _is_everywhere(w)]
+        for wish in parent.wishes:
+            if (
+                wish.path
+                and wish.path[0].prop is prop
+                and (len(wish.path) > 1 or wish.kind in _COLUMN_KINDS or wish.names)
+            ):
+                onwards.append(wish._replace(path=wish.path[1:]))
+        return Node(asked, onwards, parent.trail)
+
+    @cached_property
+    def fetch(self) -> Any:
+        """How it is loaded by a statement of its own."""
+        from .fetching import Fetch, fetch_for  # which is made of plans, and these of nodes
+
+        if not (self.node.matters or self.criteria):
+            return fetch_for(self.prop)
+        return Fetch(self.prop, self.node, self.criteria)
+
+
+class Node:
+    """One entity at one place of a query.
+
+    :param entity: the mapper, or the alias that the program made.
+    :param wishes: what was wished from here on.
+    :param trail: the mappers on the way here: loading by mapping alone does not go in circles.
+    """
+
+    def __init__(self, entity: Any, wishes: Iterable[Wish] = (), trail: tuple[Mapper[Any], ...] = ()) -> None:
+        self.entity = entity
+        self.mapper: Mapper[Any] = entity.mapper
+        self.trail = (*trail, self.mapper)
+        self.wishes = [w for w in wishes if self._concerns(w.path[0].entity if w.path else w.entity)]
+
+    def _concerns(self, entity: Any) -> bool:
+        if entity is None or entity is self.entity:
+            return True
+        if entity.is_aliased_class or self.entity.is_aliased_class:
+            return False
+        return bool(entity.mapper.isa(self.mapper) or self.mapper.isa(entity.mapper))
+
+    @cached_property
+    def matters(self) -> bool:
+        """Whether there is anything to do beside fetching the usual columns."""
+        return bool(self.wishes) or any(c.kind in JOINED or c.kind in AFTERWARDS for c in self.choices.values())
+
+    # -- columns ------------------------------------------------------------------------------
+
+    @cached_property
+    def columns(self) -> list[ColumnProperty]:
+        """The attributes to fetch."""
+        mapper = self.mapper
+        pk = set(mapper.pk_keys)
+        found = {p.key for p in mapper.column_props.values() if not (p.deferred or p.query_expression)}
+        for wish in self._about_columns():
+            found = _chosen(mapper, found, wish)
+        found |= pk
+        return [p for p in mapper.column_props.values() if p.key in found]
+
+    @cached_property
+    def forbidden(self) -> frozenset[str]:
+        """The attributes left out that must not be loaded on demand either."""
+        found: set[str] = set()
+        for wish in self._about_columns():
+            if wish.detail is True:
+                every = set(self.mapper.column_props)
+                found |= every - _chosen(self.mapper, every, wish) - set(self.mapper.pk_keys)
+        return frozenset(found)
+
+    def _about_columns(self) -> list[Wish]:
+        return [w for w in self.wishes if not w.path and w.kind in _COLUMN_KINDS]
+
+    # -- relationships --------------------------------------------------------------------------
+
+    @cached_property
+    def choices(self) -> dict[str, Choice]:
+        """How each relationship is loaded for which there is more to say than its mapping does on demand."""
+        if configuring.pending:
+            configuring.configure(self.mapper)
+        found = {}
+        for key, prop in self.mapper.relationship_props.items():
+            choice = self._choice(prop)
+            if choice is not None:
+                found[key] = choice
+        return found
+
+    def _choice(self, prop: Any) -> Choice | None:
+        named = [w for w in self.wishes if len(w.path) == 1 and w.path[0].prop is prop and not w.names]
+        onwards = any(w.path and w.path[0].prop is prop for w in self.wishes)
+        if named:
+            wish = named[-1]
+            kind = next((w.kind for w in reversed(named) if w.kind), prop.lazy)
+            return Choice(self, prop, wish, kind)
+        general = [w for w in self.wishes if not w.path and w.names == (WILDCARD,) and w.kind not in _COLUMN_KINDS]
+        bound = [w for w in general if w.entity is not None] or general
+        if bound:
+            return Choice(self, prop, None, bound[-1].kind or prop.lazy)
+        if prop.lazy in JOINED or prop.lazy in AFTERWARDS:
+            return None if self._goes_in_circles(prop) else Choice(self, prop, None, prop.lazy)
+        return Choice(self, prop, None, prop.lazy) if onwards else None
+
+    def _goes_in_circles(self, prop: Any) -> bool:
+        if prop.join_depth:
+            return bool(len(self.trail) > prop.join_depth)
+        return any(mapper.isa(prop.mapper) or prop.mapper.isa(mapper) for mapper in self.trail)
+
+    @cached_property
+    def joined(self) -> list[Choice]:
+        return [choice for choice in self.choices.values() if choice.kind in JOINED]
+
+    @cached_property
+    def afterwards(self) -> list[Choice]:
+        return [choice for choice in self.choices.values() if choice.kind in AFTERWARDS]
+
+    def finish(self, owner: Any, objects: dict[Any, Any], overwrite: bool) -> None:
+        """Load what is to be loaded for these objects by further statements.
+
+        :param objects: state → object.
+        """
+        session = owner.session
+        for choice in self.afterwards:
+            key, prop = choice.prop.key, choice.prop
+            parents = [
+                (state, instance)
+                for state, instance in objects.items()
+                if (overwrite or key not in instance.__dict__)
+                and state.mapper.relationship_props.get(key) is prop
+                and (state.first_key is None or key not in (state.committed or ()))
+            ]
+            if parents:
+                choice.fetch.load(session, parents, overwrite)
+
+
+def _is_everywhere(wish: Wish) -> bool:
+    return not wish.path and wish.entity is None and wish.names == (WILDCARD,)
+
+
+def _chosen(mapper: Mapper[Any], fetched: set[str], wish: Wish) -> set[str]:
+    """Return the attributes to fetch, of those that were to be, after one more wish."""
+    if wish.kind == "undefer_group":
+        names = {p.key for p in mapper.column_props.values() if p.deferred_group in wish.names}
+    else:
+        names = {key for key in mapper.column_props if key in wish.names or WILDCARD in wish.names}
+    if wish.kind == "defer":
+        return fetched - names
+    if wish.kind == "load_only":
+        return {key for key in fetched if mapper.column_props[key].query_expression} | names
+    return fetched | names
+
+
+def wishes_in(options: Iterable[Any]) -> list[Wish]:
+    """Return what the options of a statement wish for."""
+    return [wish for option in options for wish in getattr(option, "wishes", ())]
+
+
+def check_roots(options: Iterable[Any], entities: Sequence[Any]) -> None:
+    """Refuse options that start at a class which the statement does not load.
+
+    :raises ArgumentError: there is one.
+    """
+    for option in options:
+        root = getattr(option, "root", None)
+        if root is None or any(Node(entity)._concerns(root) for entity in entities):
+            continue
+        shown = ", ".join(str(getattr(e, "name", None) or e.class_.__name__) for e in entities) or "no mapped class"
+        raise ArgumentError(
+            f"The option {option!r} starts at {root.class_.__name__}, which this statement does not load: "
+            f"it loads {shown}."
+        )
+
+
+def loads_more(mapper: Mapper[Any]) -> bool:
+    """Whether a mapping has relationships that are loaded with the object itself."""
+    props = mapper.relationship_props
+    if not props:
+        return False
+    known = mapper.__dict__.get("_loads_more")
+    if known is None or known[0] != len(props):
+        known = mapper.__dict__["_loads_more"] = len(props), Node(mapper).matters
+    return bool(known[1])

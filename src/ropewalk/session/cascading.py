@@ -39,6 +39,8 @@ class Cascading:
         """``other``, new in this session, has left ``instance``: without any parent it goes."""
         session: Session = self  # type: ignore[assignment]
         found = moves.state_in(other)
+        if state.owner is not session.identity_map:
+            return  # the flush will see
         if prop.cascade.delete_orphan and found in session._new and is_orphan(found, found.mapper):
             expunge(session, found, other)
 
@@ -60,14 +62,16 @@ def relations_with(mapper: Mapper[Any], cascade: str) -> tuple[Any, ...]:
     return found[1][cascade]
 
 
+def members_of(relation: Any, value: Any) -> Iterable[Any]:
+    """Return the objects in the value of a relationship."""
+    return relation.kind.iterate(value) if relation.uselist else (value,)
+
+
 def loaded_members(relation: Any, state: InstanceState, instance: Any) -> Iterator[Any]:
     """Yield the objects that a relationship holds in memory, and those that left it and are not flushed."""
     held = instance.__dict__.get(relation.key)
     if held is not None:
-        if relation.uselist:
-            yield from relation.kind.iterate(held)
-        else:
-            yield held
+        yield from members_of(relation, held)
     committed = state.committed
     if committed is not None and relation.key in committed:
         former = committed[relation.key]
@@ -102,7 +106,7 @@ def add_related(session: Session, state: InstanceState, instance: Any) -> None:
                 value = held.get(relation.key)
                 if value is None:
                     continue
-                members = relation.kind.iterate(value) if relation.uselist else (value,)
+                members = members_of(relation, value)
             for other in members:
                 if other is None:
                     continue
@@ -153,7 +157,9 @@ def _deleted_with(state: InstanceState, instance: Any) -> Iterator[Any]:
     for relation in relations_with(state.mapper, "delete"):
         if relation.key not in instance.__dict__ and state.pk is not None and not relation.prop.passive_deletes:
             getattr(instance, relation.key)
-        yield from [other for other in loaded_members(relation, state, instance) if other is not None]
+        held = instance.__dict__.get(relation.key)
+        if held is not None:
+            yield from [other for other in members_of(relation, held) if other is not None]
     for key, prop in state.mapper.relationship_props.items():
         # What the flush will have to know of besides is loaded now, not while it is writing.
         if (

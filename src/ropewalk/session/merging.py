@@ -7,10 +7,11 @@ related as their sources are.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..exc import InvalidRequestError
+from ..exc import InvalidRequestError, SAWarning
 from ..state.instance import PERSISTENT, InstanceState
 from ..state.mutable import watch
 from .cascading import relations_with
@@ -116,6 +117,13 @@ def _target(session: Session, instance: T, load: bool, options: Sequence[Any] | 
     """Return this session's object for an object's row, with the values of its columns."""
     state = state_in(instance)
     if state.owner is session.identity_map:
+        if state in session._new:
+            warnings.warn(
+                f"{state.describe()} is pending in this session, so merge() has nothing to do: it gives back the "
+                f"object itself.",
+                SAWarning,
+                stacklevel=2,
+            )
         return instance  # it is this session's own
     mapper = state.mapper
     pk = state.pk

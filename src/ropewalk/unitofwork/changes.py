@@ -104,8 +104,6 @@ def find_changes(work: Work, only: set[InstanceState] | None) -> Changes:
             for state, instance in modified.items()
             if state not in work.deleted and (only is None or state in only)
         )
-    if work.new:
-        _meet_existing_rows(work, changes)
     return changes
 
 
@@ -120,12 +118,13 @@ def _by_class(found: Iterable[tuple[InstanceState, Any]]) -> dict[MapperPlan, Gr
     return {plan_of(state_class.mapper): group for state_class, group in groups.items()}
 
 
-def _meet_existing_rows(work: Work, changes: Changes) -> None:
+def meet_existing_rows(work: Work, changes: Changes) -> None:
     """Find new objects whose key some object of the session already has.
 
     If that object is being deleted, the new one takes over its row: an UPDATE does what DELETE
     and INSERT would do, in an order that no constraint minds.
     """
+    doomed: set[InstanceState] | None = None
     for plan, (states, objects) in changes.inserts.items():
         entries = work.identity_map.map_for(plan.mapper)
         if not entries:
@@ -141,7 +140,9 @@ def _meet_existing_rows(work: Work, changes: Changes) -> None:
                 continue
             if existing is None or existing is state or existing() is None:
                 continue
-            if existing in work.deleted:
+            if doomed is None:
+                doomed = {state for deleted, _ in changes.deletes.values() for state in deleted}
+            if existing in doomed:
                 changes.switched[state] = existing
             else:
                 warnings.warn(

@@ -128,6 +128,10 @@ class _Search:
                 if key not in values:
                     continue
                 other = values[key]
+                if relation.relation.uselist:
+                    other = next(iter(relation.members(values)), None)
+                    if other is None:
+                        continue
                 if copies is None:
                     copies = self._copies(relation, state.mapper)
                 if other is None:
@@ -191,11 +195,6 @@ class _Search:
         if relation.prop.passive_deletes == "all":
             return
         _, kept, went = relation.loaded_history(state, instance)
-        if relation.many_to_many:
-            for other in (*kept, *went):
-                if other is not None:
-                    self.found.associations.remove(relation, instance, other)
-            return
         self._removed(relation, state, instance, (*kept, *went), gone=True)
 
     def _rekeyed(self, relations: dict[str, RelationPlan], state: InstanceState) -> None:
@@ -210,6 +209,8 @@ class _Search:
             if not relation.prop.passive_updates and relation.key not in instance.__dict__:
                 getattr(instance, relation.key)
             for other in relation.history(state).unchanged:
+                if other is None:
+                    continue
                 if relation.prop.passive_updates:  # the database does it; so the object need only know
                     self.found.known.append(Copies(relation, [instance], [other]))
                 elif self._takes_part(other, relation, state):
@@ -241,7 +242,7 @@ class _Search:
         """See to those who left: NULL for their foreign keys, unless they are gone or found another parent."""
         if relation.many_to_many:
             for other in members:
-                if other is not None:
+                if other is not None and self._is_here(other._sa_instance_state):
                     self.found.associations.remove(relation, instance, other)
             return
         for other in members:
@@ -254,7 +255,7 @@ class _Search:
                 elif gone:
                     self.found.deletes.append((state, other_state))
                 continue
-            if other_state.owner is not self.owner or other_state.status == DELETED:
+            if not self._is_here(other_state):
                 continue
             if relation.leaves_lost and not gone:
                 continue
@@ -299,10 +300,14 @@ class _Search:
         states.append(state)
         objects.append(instance.__dict__)
 
+    def _is_here(self, state: InstanceState) -> bool:
+        """Whether an object is in the session, and has not been deleted by an earlier flush."""
+        return state.owner is self.owner and state.status != DELETED
+
     def _takes_part(self, other: Any, relation: RelationPlan, state: InstanceState) -> bool:
         """Whether a related object is in the session, and stays."""
         other_state: InstanceState | None = getattr(other, "_sa_instance_state", None)
-        if other_state is not None and other_state.owner is self.owner and other_state.status != DELETED:
+        if other_state is not None and self._is_here(other_state):
             if other_state in self.doomed:
                 return False
             return other_state.status != PENDING or other_state in self.work.new

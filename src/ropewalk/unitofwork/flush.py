@@ -5,6 +5,7 @@
     find_changes      which objects differ from their rows      changes.py
     settle_orphans    which others go with those that go        orphans.py
     find_dependencies what relationships ask for                dependencies.py, relating.py
+    meet_existing_…   new objects that take over a row          changes.py
     commit_order      parents before children, by foreign keys  order.py
     Synchronizer      keys of parents to their children         synchronize.py
     write_inserts …   rows of one shape, in batches             inserting.py, updating.py, deleting.py
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
-from .changes import Changes, ChangeSet, Kind, find_changes
+from .changes import Changes, ChangeSet, Kind, find_changes, meet_existing_rows
 from .deleting import write_deletes
 from .dependencies import Dependencies, find_dependencies
 from .inserting import write_inserts
@@ -28,7 +29,7 @@ from .journal import Journal
 from .late import clear_before_deletes, write_late_keys
 from .order import commit_order
 from .orphans import settle_orphans
-from .synchronize import Synchronizer, make_known
+from .synchronize import Synchronizer, hand_on_known_keys, make_known
 from .takeover import take_over
 from .updating import write_updates
 from .work import Outcome, Work
@@ -60,6 +61,10 @@ def flush(work: Work, only: set[InstanceState] | None = None) -> Outcome:
         return outcome
     journal = Journal()
     try:
+        if dependencies is not None:
+            hand_on_known_keys(dependencies, journal)
+        if work.new:
+            meet_existing_rows(work, changes)
         order = commit_order(changes.change_sets(), dependencies)
         if dependencies is None:
             for change_set in order:

@@ -26,7 +26,7 @@ def settle_orphans(work: Work, changes: Changes) -> list[InstanceState]:
     lost: list[InstanceState] = []
     for plan, (states, _) in changes.inserts.items():
         if plan.mapper.delete_orphan_from:
-            lost += [state for state in states if state.extra and is_orphan(state, plan.mapper) and _had_parent(state)]
+            lost += [state for state in states if state.extra and _was_let_go(state) and is_orphan(state, plan.mapper)]
     for plan, (states, _) in changes.updates.items():
         if plan.mapper.delete_orphan_from:
             for state in states:
@@ -62,9 +62,9 @@ def is_orphan(state: InstanceState, mapper: Mapper[Any]) -> bool:
     return found and mapper.legacy_is_orphan
 
 
-def _had_parent(state: InstanceState) -> bool:
-    """Whether a new object was in a relationship that it was taken out of."""
-    return any(name.startswith("parent:") for name in state.extra or ())
+def _was_let_go(state: InstanceState) -> bool:
+    """Whether a new object was taken out of a relationship; one that never was in any is for the database to judge."""
+    return any(value is None and name.startswith("parent:") for name, value in (state.extra or {}).items())
 
 
 class _Doomed:
@@ -94,18 +94,14 @@ class _Doomed:
                 instance = state()
                 if instance is None:
                     continue
-                _, kept, went = relation.loaded_history(state, instance)
-                for other in kept:
+                came, kept, went = relation.loaded_history(state, instance)
+                for other in (*came, *kept) if relation.many_to_one else kept:
                     if other is not None:
                         self.add(other._sa_instance_state)
-                for other in went:
-                    if other is not None and not relation.many_to_one and not self._has_parent(relation, other):
-                        self.add(other._sa_instance_state)
-
-    def _has_parent(self, relation: Any, other: Any) -> bool:
-        if relation.relation.tracks_parent:
-            return bool(relation.relation.has_parent(other._sa_instance_state))
-        return True
+                if relation.deletes_orphans:
+                    for other in went:
+                        if other is not None and not relation.relation.has_parent(other._sa_instance_state):
+                            self.add(other._sa_instance_state)
 
     def spread(self) -> None:
         while self._waiting:

@@ -51,6 +51,22 @@ class Synchronizer:
                     hand_on(copies, self._journal)
 
 
+def hand_on_known_keys(dependencies: Dependencies, journal: Journal) -> None:
+    """Give new objects those parts of their primary keys that saved objects have.
+
+    Only then can it be seen whose row a new object takes over.
+    """
+    for (mapper, relation), copies in dependencies.copies.items():
+        if relation.prop.post_update or not any(key in mapper.pk_keys for _, key in relation.pairs):
+            continue
+        known = Copies(relation)
+        for giver, taker in zip(copies.givers, copies.takers, strict=True):
+            if giver._sa_instance_state.pk is not None and taker._sa_instance_state.pk is None:
+                known.givers.append(giver)
+                known.takers.append(taker)
+        hand_on(known, journal)
+
+
 def _by_taker(found: list[Copies]) -> dict[InstanceState, list[Copies]]:
     single: dict[InstanceState, list[Copies]] = {}
     for copies in found:

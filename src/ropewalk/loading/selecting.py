@@ -15,6 +15,7 @@ from sqlalchemy.sql.elements import BinaryExpression
 
 from ..instrumentation.attributes import InstrumentedAttribute
 from ..kernel.shortcuts import copied, extended, row_count
+from .along import join_along, relationship_in
 
 _MOST = 2**31  # a number beyond has another type to Core
 
@@ -37,6 +38,22 @@ class EntitySelect(Select):  # type: ignore[type-arg]
             if type(clause) is not InstrumentedAttribute or not self._propagate_attrs:
                 return super().order_by(*clauses)
         return extended(self, "_order_by_clauses", tuple([clause.expression for clause in clauses]))
+
+    def join(self, target: Any, onclause: Any = None, *, isouter: bool = False, full: bool = False) -> Any:
+        """Join a relationship, such as ``User.orders``, or whatever Core's ``Select.join`` takes."""
+        attribute = relationship_in(target, onclause)
+        if attribute is None:
+            return super().join(target, onclause, isouter=isouter, full=full)
+        return join_along(self, attribute, target, onclause, isouter, full)
+
+    def join_from(
+        self, from_: Any, target: Any, onclause: Any = None, *, isouter: bool = False, full: bool = False
+    ) -> Any:
+        """Join a relationship to a FROM clause that is named; see Core's ``Select.join_from``."""
+        attribute = relationship_in(target, onclause)
+        if attribute is None:
+            return super().join_from(from_, target, onclause, isouter=isouter, full=full)
+        return join_along(self, attribute, target, onclause, isouter, full)
 
     def limit(self, limit: Any) -> Any:
         """Give so many rows at most; see Core's ``Select.limit``."""

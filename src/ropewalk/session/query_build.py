@@ -143,7 +143,7 @@ class QueryBuilder(QuerySettings[T]):
         return self._copy(_from=tuple(map(as_from, from_obj)))
 
     def join(self, target: Any, onclause: Any = None, *, isouter: bool = False, full: bool = False) -> Self:
-        """Join a table, a mapped class, an alias or a subquery.
+        """Join a relationship, a table, a mapped class, an alias or a subquery.
 
         :param onclause: the condition; the foreign key between the two where none is given.
         :param isouter: keep rows that meet nothing there.
@@ -154,7 +154,8 @@ class QueryBuilder(QuerySettings[T]):
         if isinstance(target, type) and not mapped_class(target):
             raise ArgumentError(f"{target!r} cannot be joined: it is neither mapped nor a FROM clause.")
         new = self._step("join", target, onclause, isouter=isouter, full=full)
-        new._joined = target
+        relation = getattr(target, "target_entity", None)
+        new._joined = target if relation is None else relation.entity
         return new
 
     def outerjoin(self, target: Any, onclause: Any = None, *, full: bool = False) -> Self:

@@ -47,11 +47,46 @@ from .exc import MappedAnnotationError
 from .inspection import class_mapper, inspect, object_mapper
 from .instrumentation.aliases import AliasedClass, aliased
 from .instrumentation.attributes import InstrumentedAttribute, QueryableAttribute
+from .instrumentation.keyed import (
+    KeyFuncDict,
+    MappedCollection,
+    attribute_keyed_dict,
+    attribute_mapped_collection,
+    column_keyed_dict,
+    column_mapped_collection,
+    keyfunc_mapping,
+    mapped_collection,
+)
 from .instrumentation.manager import ClassManager
 from .instrumentation.validators import reconstructor, validates
-from .kernel.symbols import NO_VALUE, LoaderCallableStatus, PassiveFlag
-from .loading.options import defer, load_only, undefer, undefer_group
+from .kernel.symbols import (
+    MANYTOMANY,
+    MANYTOONE,
+    NO_VALUE,
+    ONETOMANY,
+    LoaderCallableStatus,
+    PassiveFlag,
+    RelationshipDirection,
+)
+from .loading.options import (
+    Load,
+    contains_eager,
+    defaultload,
+    defer,
+    eagerload,
+    immediateload,
+    joinedload,
+    lazyload,
+    load_only,
+    noload,
+    raiseload,
+    selectinload,
+    subqueryload,
+    undefer,
+    undefer_group,
+)
 from .loading.selecting import select
+from .mapping.cascades import CascadeOptions
 from .mapping.comparator import PropComparator
 from .mapping.mapper import Mapper
 from .mapping.properties import (
@@ -62,6 +97,15 @@ from .mapping.properties import (
     deferred,
     query_expression,
     synonym,
+)
+from .mapping.relationships import (
+    RelationshipProperty,
+    backref,
+    dynamic_loader,
+    foreign,
+    relation,
+    relationship,
+    remote,
 )
 from .session.binds import bind_metadata
 from .session.factory import create_session, sessionmaker
@@ -76,16 +120,14 @@ if TYPE_CHECKING:
     from .session.query import Query
 
 Synonym = SynonymProperty
+Relationship = RelationshipProperty
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "undefer_group",
-    "undefer",
-    "load_only",
-    "defer",
     "AliasedClass",
     "AttributeState",
+    "CascadeOptions",
     "ClassManager",
     "ColumnProperty",
     "DeclarativeAttributeIntercept",
@@ -97,18 +139,27 @@ __all__ = [
     "IdentityMap",
     "InstanceState",
     "InstrumentedAttribute",
+    "KeyFuncDict",
+    "Load",
     "LoaderCallableStatus",
+    "MANYTOMANY",
+    "MANYTOONE",
     "Mapped",
     "MappedAnnotationError",
     "MappedAsDataclass",
+    "MappedCollection",
     "MappedColumn",
     "Mapper",
     "MapperProperty",
     "NO_VALUE",
+    "ONETOMANY",
     "PassiveFlag",
     "PropComparator",
     "Query",
     "QueryableAttribute",
+    "Relationship",
+    "RelationshipDirection",
+    "RelationshipProperty",
     "Session",
     "SessionTransaction",
     "SessionTransactionOrigin",
@@ -118,40 +169,66 @@ __all__ = [
     "add_mapped_attribute",
     "aliased",
     "as_declarative",
+    "attribute_keyed_dict",
+    "attribute_mapped_collection",
+    "backref",
     "bind_metadata",
     "class_mapper",
     "clear_mappers",
     "close_all_sessions",
+    "column_keyed_dict",
+    "column_mapped_collection",
     "column_property",
     "configure_mappers",
+    "contains_eager",
     "create_engine",
     "create_session",
     "declarative_base",
     "declarative_mixin",
     "declared_attr",
+    "defaultload",
+    "defer",
     "deferred",
     "delete",
+    "dynamic_loader",
+    "eagerload",
     "exc",
     "exists",
+    "foreign",
     "func",
     "has_inherited_table",
+    "immediateload",
     "insert",
     "inspect",
+    "joinedload",
+    "keyfunc_mapping",
+    "lazyload",
+    "load_only",
     "make_transient",
     "make_transient_to_detached",
     "mapped_as_dataclass",
+    "mapped_collection",
     "mapped_column",
     "mapper",
+    "noload",
     "object_mapper",
     "object_session",
     "query_expression",
+    "raiseload",
     "reconstructor",
     "registry",
+    "relation",
+    "relationship",
+    "remote",
     "select",
+    "selectinload",
     "sessionmaker",
+    "subqueryload",
     "synonym",
     "synonym_for",
     "text",
+    "undefer",
+    "undefer_group",
     "unmapped_dataclass",
     "update",
     "validates",

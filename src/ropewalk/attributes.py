@@ -1,0 +1,39 @@
+"""Functions on single attributes of mapped objects, under the names of ``sqlalchemy.orm.attributes``."""
+
+from .instrumentation.attributes import InstrumentedAttribute, QueryableAttribute
+from .instrumentation.handling import (
+    collection_adapter,
+    del_attribute,
+    flag_dirty,
+    flag_modified,
+    get_attribute,
+    get_history,
+    has_parent,
+    init_collection,
+    instance_dict,
+    instance_state,
+    set_attribute,
+    set_committed_value,
+)
+from .kernel.symbols import NO_VALUE, PassiveFlag
+from .state.history import History
+
+__all__ = [
+    "NO_VALUE",
+    "History",
+    "InstrumentedAttribute",
+    "PassiveFlag",
+    "QueryableAttribute",
+    "collection_adapter",
+    "del_attribute",
+    "flag_dirty",
+    "flag_modified",
+    "get_attribute",
+    "get_history",
+    "has_parent",
+    "init_collection",
+    "instance_dict",
+    "instance_state",
+    "set_attribute",
+    "set_committed_value",
+]

@@ -312,6 +312,32 @@ def test_rollback_brings_relationships_back(session):
     assert inspect(new).transient
 
 
+@pytest.mark.parametrize("flushed", [False, True])
+def test_an_orphan_that_rollback_gave_its_parent_back_is_none(session, flushed):
+    owner = saved(session, Owner(notes=[Note(), Note()]))
+    first, second = owner.notes
+    owner.notes.remove(first)
+    second.owner = None
+    if flushed:
+        session.flush()
+    session.rollback()
+    first.owner_id, second.owner_id = first.owner_id, second.owner_id
+    owner.name = "x"
+    session.commit()
+    assert owner.notes == [first, second]
+
+
+def test_an_orphan_whose_loss_was_expired_is_none(session):
+    owner = saved(session, Owner(notes=[Note(lines=[])]))
+    (note,) = owner.notes
+    owner.notes.remove(note)
+    session.expire(owner, ["notes"])
+    session.expire(note, ["owner"])
+    note.lines.append(Line())
+    session.commit()
+    assert owner.notes == [note]
+
+
 def test_changes_of_an_unloaded_collection_are_dropped_by_rollback(session):
     owner = saved(session, Owner(pets=[Pet()]))
     pet = Pet(owner=owner)

@@ -329,6 +329,7 @@ class Writing(Cascading):
                 state.status = PERSISTENT
                 if state.extra:
                     state.extra.pop("was_deleted", None)
+                    moves.forget_loss(state)
                 identity_map.put(state, instance)
         if transaction is not None and transaction.nested:
             changed = {

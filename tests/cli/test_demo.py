@@ -43,6 +43,11 @@ def test_it_shows_the_identity_map_and_counts_statements(demo):
     assert re.search(r"\b0 statements|\bno SQL|\b0\b", demo[0])
 
 
+def test_it_walks_the_world_in_three_statements(demo):
+    after = demo[0].partition("country.subdivisions; subdivision.airports")[2]
+    assert after.lstrip().startswith("3 SELECT")
+
+
 def test_a_file_that_exists_is_not_overwritten(demo):
     done = run("demo", "--file", str(demo[1]))
     assert done.returncode == 2

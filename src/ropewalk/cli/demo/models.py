@@ -5,6 +5,7 @@ from sqlalchemy import ForeignKey, ForeignKeyConstraint
 from ...declare.base import DeclarativeBase
 from ...declare.columns import mapped_column
 from ...instrumentation.attributes import Mapped
+from ...mapping.relationships import relationship
 
 
 class Base(DeclarativeBase):
@@ -18,6 +19,7 @@ class Country(Base):
 
     code: Mapped[str] = mapped_column(primary_key=True)
     area: Mapped[str]
+    subdivisions: Mapped[list["Subdivision"]] = relationship(viewonly=True)
 
 
 class Subdivision(Base):
@@ -27,6 +29,7 @@ class Subdivision(Base):
 
     country_code: Mapped[str] = mapped_column(ForeignKey("country.code"), primary_key=True)
     name: Mapped[str] = mapped_column(primary_key=True)
+    airports: Mapped[list["Airport"]] = relationship(viewonly=True)
 
 
 class Airport(Base):

@@ -54,6 +54,7 @@ def steps() -> Iterator[Step]:
     yield Step("Raise a country", "airport.elevation += 1; session.commit()", raise_country)
     yield Step("Delete a country first", "session.delete(country); …; commit()", delete_country)
     yield Step("Think better of it", "session.delete(airport); rollback()", think_better)
+    yield Step("Walk from the top", "country.subdivisions; subdivision.airports", walk)
     yield Step("Count what is left", "select(func.count()).select_from(Airport)", count)
 
 
@@ -61,6 +62,18 @@ def _same(one: object, other: object) -> str:
     if one is not other:
         raise Disproved(f"the identity map gave {one!r} and {other!r} for one row")
     return "the very same object"
+
+
+def walk(session: Session) -> str:
+    """Nothing is asked for beforehand: what one object lacks is loaded for all that came with it."""
+    session.expunge_all()
+    airports = steps_needed = 0
+    for country in session.scalars(select(Country)):
+        steps_needed += 1
+        for subdivision in country.subdivisions:
+            steps_needed += 1
+            airports += len(subdivision.airports)
+    return f"{airports:,} airports, not by {steps_needed + 1:,} SELECT"
 
 
 def highest(session: Session) -> str:

@@ -70,6 +70,14 @@ class Changes:
     def __bool__(self) -> bool:
         return bool(self.inserts or self.updates or self.deletes)
 
+    def are_related(self) -> bool:
+        """Whether a class of the objects has relationships, or is deleted when it loses one."""
+        for groups in (self.inserts, self.updates, self.deletes):
+            for plan in groups:
+                if plan.mapper.relationship_props or plan.mapper.delete_orphan_from:
+                    return True
+        return False
+
     def change_sets(self) -> list[ChangeSet]:
         """Return all of it as change sets, one for each table of each class."""
         return [

@@ -87,11 +87,8 @@ class Dependencies:
                     yield giver._sa_instance_state, taker._sa_instance_state
 
 
-def find_dependencies(work: Work, changes: Changes) -> Dependencies | None:
-    """Return what the relationships of the changed objects ask for; None where they have none."""
-    groups = (changes.inserts, changes.updates, changes.deletes)
-    if not any(plan.relations for group in groups for plan in group):
-        return None
+def find_dependencies(work: Work, changes: Changes) -> Dependencies:
+    """Return what the relationships of the changed objects ask for."""
     return _Search(work, changes).run()
 
 

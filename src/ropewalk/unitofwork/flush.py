@@ -53,8 +53,11 @@ def flush(work: Work, only: set[InstanceState] | None = None) -> Outcome:
     if not (work.new or work.deleted or identity_map.modified or identity_map.watched):
         return Outcome()
     changes = find_changes(work, only)
-    lost = settle_orphans(work, changes)
-    dependencies = find_dependencies(work, changes)
+    lost: list[InstanceState] = []
+    dependencies: Dependencies | None = None
+    if changes.are_related():
+        lost = settle_orphans(work, changes)
+        dependencies = find_dependencies(work, changes)
     if not changes:
         outcome = Outcome()
         outcome.lost = lost
@@ -75,7 +78,8 @@ def flush(work: Work, only: set[InstanceState] | None = None) -> Outcome:
         journal.undo()
         raise
     outcome = take_over(work, changes, journal)
-    outcome.lost = lost
+    if lost:
+        outcome.lost = lost
     return outcome
 
 

@@ -19,9 +19,6 @@ def settle_orphans(work: Work, changes: Changes) -> list[InstanceState]:
 
     :return: new objects that lost their parent before they were ever saved; they are written no more.
     """
-    plans = [*changes.inserts, *changes.updates, *changes.deletes]
-    if not any(plan.mapper.relationship_props or plan.mapper.delete_orphan_from for plan in plans):
-        return []
     doomed = _Doomed(work, changes)
     lost: list[InstanceState] = []
     for plan, (states, _) in changes.inserts.items():

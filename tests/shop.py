@@ -1,6 +1,6 @@
 """A small shop with relationships of each kind, and rows put in with Core."""
 
-from sqlalchemy import Column, ForeignKey, Table, insert
+from sqlalchemy import Column, ForeignKey, String, Table, insert
 
 from ropewalk import DeclarativeBase, Mapped, mapped_column
 from ropewalk.mapping.relationships import relationship
@@ -21,8 +21,8 @@ labelled = Table(
 class Customer(Base):
     __tablename__ = "customer"
     id: Mapped[int] = mapped_column(primary_key=True)
-    name: Mapped[str]
-    note: Mapped[str | None] = mapped_column(deferred=True)
+    name: Mapped[str] = mapped_column(String(30))
+    note: Mapped[str | None] = mapped_column(String(30), deferred=True)
     orders: Mapped[list["Order"]] = relationship(back_populates="customer", order_by="Order.id")
     card: Mapped["Card | None"] = relationship(back_populates="customer")
 
@@ -46,7 +46,7 @@ class Item(Base):
     __tablename__ = "item"
     id: Mapped[int] = mapped_column(primary_key=True)
     order_id: Mapped[int] = mapped_column(ForeignKey("order_.id"))
-    name: Mapped[str]
+    name: Mapped[str] = mapped_column(String(30))
     order: Mapped["Order"] = relationship(back_populates="items")
     labels: Mapped[set["Label"]] = relationship(secondary=labelled, back_populates="items")
 

@@ -93,7 +93,7 @@ def test_expired_objects_are_refreshed_together(session, shop):
 
 
 def test_new_objects_are_refreshed_together_after_their_commit(session, shop):
-    customers = [Customer(name=f"new{i}") for i in range(5)]
+    customers = [Customer(id=200 + i, name=f"new{i}") for i in range(5)]
     session.add_all(customers)
     session.commit()
     with count_statements(shop) as sent:

@@ -39,6 +39,11 @@ def load_related(session: Any, state: InstanceState, instance: Any, key: str) ->
     return instance.__dict__.get(key)
 
 
+def load_alone(session: Any, state: InstanceState, instance: Any, key: str) -> None:
+    """Load a relationship of one object, whatever its peers lack, as ``refresh()`` does."""
+    fetch_for(state.mapper.relationship_props[key]).load(session, [(state, instance)])
+
+
 def load_together(session: Any, fetch: Fetch, state: InstanceState, instance: Any) -> None:
     """Load a relationship for an object and for all its peers that lack it."""
     prop = fetch.prop

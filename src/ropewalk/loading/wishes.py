@@ -59,7 +59,7 @@ class Choice:
         """How it is loaded by a statement of its own."""
         from .fetching import Fetch, fetch_for  # which is made of plans, and these of nodes
 
-        if not (self.node.matters or self.criteria):
+        if not (self.node.matters or self.criteria or loads_more(self.prop.mapper)):
             return fetch_for(self.prop)
         return Fetch(self.prop, self.node, self.criteria)
 

@@ -379,3 +379,6 @@ def refresh(session: Session, instance: Any, names: Iterable[str] | None, with_f
     session._autoflush()  # not before: what is refreshed loses its changes
     if not _fetch(session, state, instance, keys, True, with_for_update):
         raise InvalidRequestError(f"Could not refresh {state.describe()}: it has no row in the database any more.")
+    for key in keys:
+        if key in mapper.relationship_props and key not in instance.__dict__:
+            lazy.load_alone(session, state, instance, key)

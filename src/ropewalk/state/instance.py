@@ -244,13 +244,24 @@ class InstanceState(weakref.ref):  # type: ignore[type-arg]
         owner = self.owner
         if owner is None or owner.loader is None:
             raise DetachedInstanceError(
-                f"{self.describe()} is not bound to a Session, so attribute {key!r} cannot be loaded. Load it before "
-                f"the session closes, keep what commit() would expire with Session(expire_on_commit=False), or bring "
-                f"the object into a session again with session.add(obj) or session.merge(obj).",
+                f"{self.describe()} is not bound to a Session: that was closed, or the object was taken out of it. So "
+                f"attribute {key!r} cannot be loaded. Load it before the session closes{self._option_for(key)}, keep "
+                f"what commit() would expire with Session(expire_on_commit=False), or bring the object into a session "
+                f"again with session.add(obj) or session.merge(obj).",
                 instance,
                 key,
             )
         return owner.loader.load_attribute(self, instance, key)
+
+    def _option_for(self, key: str) -> str:
+        """Say which loader option would have loaded an attribute."""
+        prop: Any = self.mapper.props.get(key)
+        name = f"{self.mapper.class_.__name__}.{key}"
+        if prop is not None and prop.is_relationship:
+            return f", as select(...).options(selectinload({name})) does"
+        if prop is not None and prop.is_column and prop.deferred:
+            return f", as select(...).options(undefer({name})) does"
+        return ""
 
     def set_extra(self, name: str, value: Any) -> None:
         if self.extra is None:

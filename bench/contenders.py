@@ -7,6 +7,7 @@ import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from types import SimpleNamespace
 from typing import Any
 
 import sqlalchemy
@@ -32,6 +33,40 @@ def define_item(orm: Any) -> Any:
     return Item
 
 
+def define_graph(orm: Any) -> Any:
+    """Map customers, their orders and the orders' items with the given ORM module."""
+
+    class Base(orm.DeclarativeBase):  # type: ignore[misc]
+        pass
+
+    class Customer(Base):
+        __tablename__ = "customer"
+
+        id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+        name: orm.Mapped[str]
+        orders: orm.Mapped[list["Order"]] = orm.relationship(back_populates="customer")
+
+    class Order(Base):
+        __tablename__ = "customer_order"
+
+        id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+        number: orm.Mapped[int]
+        customer_id: orm.Mapped[int] = orm.mapped_column(sqlalchemy.ForeignKey("customer.id"), index=True)
+        customer: orm.Mapped["Customer"] = orm.relationship(back_populates="orders")
+        items: orm.Mapped[list["Line"]] = orm.relationship(back_populates="order")
+
+    class Line(Base):
+        __tablename__ = "order_line"
+
+        id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+        amount: orm.Mapped[int]
+        order_id: orm.Mapped[int] = orm.mapped_column(sqlalchemy.ForeignKey("customer_order.id"), index=True)
+        order: orm.Mapped["Order"] = orm.relationship(back_populates="items")
+
+    orm.configure_mappers()
+    return SimpleNamespace(metadata=Base.metadata, Customer=Customer, Order=Order, Line=Line)
+
+
 class Orm:
     """An ORM under test. The module is imported on first use: a broken one costs its own rows only."""
 
@@ -46,6 +81,11 @@ class Orm:
     def item(self) -> Any:
         """The mapped class."""
         return define_item(self.module)
+
+    @cached_property
+    def graph(self) -> Any:
+        """Three mapped classes that refer to each other, and their MetaData."""
+        return define_graph(self.module)
 
     @cached_property
     def select(self) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from types import SimpleNamespace
 from typing import Any
 
@@ -79,6 +80,7 @@ class Owner:
         self.loaded: list[str] = []
         self.told: list[tuple[str, Any, Any]] = []
         self.loader = self.session = self
+        self.no_autoflush = contextlib.nullcontext()
 
     def load_attribute(self, state: Any, instance: Any, key: str) -> Any:
         self.loaded.append(key)

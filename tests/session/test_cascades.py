@@ -376,3 +376,13 @@ def test_made_transient_it_keeps_what_it_held(session):
     session.add(owner)
     session.commit()
     assert pet.owner_id == owner.id == 2
+
+
+def test_what_is_replaced_is_loaded_without_a_flush(session):
+    owner = saved(session, Owner(notes=[Note()]))
+    note = Note()  # which cannot be written as it is
+    session.add(note)
+    owner.notes = [note]
+    assert note in session.new
+    session.commit()
+    assert session.scalars(select(Note)).all() == [note]

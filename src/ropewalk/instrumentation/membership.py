@@ -258,7 +258,7 @@ class Membership(Relation):
         state = instance_state(instance)
         old = instance.__dict__.get(key)
         if old is None:
-            old = self.get(state, instance)
+            old = self.former(state, instance)
         if old is value:
             return  # as after ``obj.children += [...]``
         members = self._members_of(value)

@@ -105,7 +105,7 @@ class Reference(Relation):
         if self.loads_former:
             owner = state.owner
             if owner is not None and owner.loader is not None:
-                return state.load_attribute(instance, self.key)
+                return self.former(state, instance)
         return self.peek(state, instance)
 
     def peek(self, state: InstanceState, instance: Any) -> Any:

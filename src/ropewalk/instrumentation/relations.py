@@ -104,6 +104,18 @@ class Relation:
             found = self.validator(instance, self.key, item)
         return item if is_remove else found
 
+    def former(self, state: InstanceState, instance: Any) -> Any:
+        """Load what is about to be replaced; no flush comes between, which would meet the change half-made."""
+        owner = state.owner
+        if owner is None or state.pk is None:
+            return self.get(state, instance)
+        with owner.session.no_autoflush:
+            return self.get(state, instance)
+
+    def get(self, state: InstanceState, instance: Any) -> Any:
+        """Return what is not in the ``__dict__``, loaded where it can be."""
+        raise NotImplementedError
+
     # -- telling the session ----------------------------------------------------------
 
     def reached(

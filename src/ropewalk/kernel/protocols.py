@@ -30,7 +30,12 @@ class ChangeSink(Protocol):
 
 
 class Reach(Protocol):
-    """What a relationship tells the session of its object: who comes within reach, and who leaves."""
+    """What a relationship tells the session of its object: who comes within reach, and who leaves.
+
+    Inside ``with no_autoflush:`` what is loaded makes no flush.
+    """
+
+    no_autoflush: Any
 
     def related(self, state: Any, instance: Any, prop: Any, other: Any) -> None:
         """``instance``, which the session holds, refers to ``other`` now, which it does not hold.

@@ -122,6 +122,14 @@ def test_the_other_side_does_not_bring_an_object_in(session):
     assert pet not in session
 
 
+def test_assigning_brings_in_what_came_by_the_other_side(session):
+    owner = Owner()
+    session.add(owner)
+    pet = Pet(owner=owner)
+    owner.pets = [pet]
+    assert pet in session
+
+
 def test_no_cascade(session):
     owner = Owner(strangers=[Stranger()])
     session.add(owner)

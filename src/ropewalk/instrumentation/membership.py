@@ -273,7 +273,10 @@ class Membership(Relation):
         collection = self.new_collection(state, instance)
         try:
             for member in members:
-                collection._sa_appender(member, _sa_initiator=False if id(member) in staying else None)
+                stays = id(member) in staying
+                collection._sa_appender(member, _sa_initiator=False if stays else None)
+                if stays and member is not None:  # it may have come by the other side, and be in no session yet
+                    self.reached(state, instance, instance_state(member), member)
         except BaseException:
             instance.__dict__[key] = old
             raise

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.util import LRUCache
 
 from ..exc import ArgumentError
-from ..kernel.collector import paused_for
+from ..kernel.collector import MANY, paused_for
 from ..kernel.core import (
     cache_key,
     options_of,
@@ -152,12 +152,14 @@ class Bound:
         cursor, prepared = self.open(connection, given, options)
         try:
             loader = self.plan.loader(prepared, connection.dialect, cursor, single, populate)
-            rows = cursor.fetchall()
+            rows = cursor.fetchmany(MANY)
+            with paused_for(len(rows)):
+                if len(rows) == MANY:
+                    rows = [*rows, *cursor.fetchall()]
+                peers = self.plan.new_peers(alone)
+                result = loader(rows, owner, peers)
         finally:
             cursor.close()
-        peers = self.plan.new_peers(alone)
-        with paused_for(len(rows)):
-            result = loader(rows, owner, peers)
         if owner.held is not None:
             hold(owner, peers)
         return result

@@ -8,7 +8,7 @@ from sqlalchemy.exc import InvalidRequestError
 
 from ropewalk import DeclarativeBase, Mapped, Session, mapped_column, select
 from ropewalk.exc import DetachedInstanceError
-from ropewalk.loading.options import joinedload, lazyload
+from ropewalk.loading.options import joinedload, lazyload, selectinload
 from ropewalk.mapping.relationships import relationship
 
 ROWS = [(1, [2, 4, 6]), (2, [1, 3, 5]), (3, [])]
@@ -130,3 +130,24 @@ def test_refresh_of_a_relationship(engine):
         session.connection().execute(insert(Order.__table__), {"id": 500, "customer_id": 1})
         session.refresh(customer, ["orders"])
         assert [o.id for o in customer.__dict__["orders"]] == [1, 2, 3, 500]
+
+
+def test_an_object_without_a_row_may_load_what_its_keys_refer_to(engine):
+    fill(engine)
+    with Session(engine) as session:
+        order = Order(customer_id=2)
+        assert order.customer is None
+        session.enable_relationship_loading(order)
+        assert order.customer is session.get(Customer, 2)
+
+
+def test_a_stream_of_objects_with_collections(engine):
+    fill(engine)
+    with Session(engine) as session:
+        query = select(Customer).order_by(Customer.id).execution_options(yield_per=4)
+        with count_statements(engine) as sent:
+            loaded = session.scalars(query.options(selectinload(Customer.orders)))
+            assert [len(c.orders) for c in loaded] == [3] * 10 + [0]
+        assert sent.count == 4
+        with pytest.raises(InvalidRequestError, match="yield_per.. cannot be used with joined collections"):
+            session.scalars(query.options(joinedload(Customer.orders)))

@@ -152,6 +152,11 @@ def _stream(
     """Load a result a chunk at a time, so that memory does not grow with it."""
     if options.get("autoflush", True):
         session._autoflush()
+    if any(link.prop.uselist for link in source.plan.links):
+        raise InvalidRequestError(
+            "yield_per() cannot be used with joined collections: a chunk may end in the middle of one. Load them with "
+            "selectinload(), or lazily."
+        )
     size = int(options["yield_per"])
     core_options = {k: v for k, v in options.items() if k not in _OURS}
     core_options["stream_results"] = True

@@ -239,8 +239,10 @@ class InstanceState(weakref.ref):  # type: ignore[type-arg]
 
     def load_attribute(self, instance: Any, key: str) -> Any:
         """Return the value of an attribute that is not there, loading it where that can be done."""
-        if self.pk is None or (self.committed is not None and key in self.committed):
-            return None  # never set, or deleted with ``del``
+        if self.pk is None and not self._may_load_pending(key):
+            return None  # never set
+        if self.committed is not None and key in self.committed:
+            return None  # deleted with ``del``
         owner = self.owner
         if owner is None or owner.loader is None:
             raise DetachedInstanceError(
@@ -252,6 +254,10 @@ class InstanceState(weakref.ref):  # type: ignore[type-arg]
                 key,
             )
         return owner.loader.load_attribute(self, instance, key)
+
+    def _may_load_pending(self, key: str) -> bool:
+        """Whether an object without a row loads what its keys refer to (``enable_relationship_loading``)."""
+        return bool(self.extra) and "load_pending" in self.extra and key in self.mapper.relationship_props  # type: ignore[operator]
 
     def _option_for(self, key: str) -> str:
         """Say which loader option would have loaded an attribute."""

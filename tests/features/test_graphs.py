@@ -39,6 +39,21 @@ class Crate(Base):
     port_id: Mapped[int] = mapped_column(ForeignKey("g_port.id"))
 
 
+class Mast(Base):
+    __tablename__ = "g_mast"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    sail: Mapped["Sail | None"] = relationship(back_populates="mast")
+
+
+class Sail(Base):
+    __tablename__ = "g_sail"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    mast_id: Mapped[int | None] = mapped_column(ForeignKey("g_mast.id"))
+    mast: Mapped["Mast | None"] = relationship(back_populates="sail", uselist=False)
+
+
 class Sailor(Base):
     __tablename__ = "g_sailor"
 
@@ -195,6 +210,16 @@ def test_reference_set_to_none(session):
     ship.port = None
     session.commit()
     assert ship.port_id is None
+
+
+def test_far_end_of_one_to_one_set_to_none(session):
+    mast, sail = Mast(id=1), Sail(id=1)
+    mast.sail = sail
+    session.add_all([mast, Mast(id=2, sail=None)])
+    session.commit()
+    mast.sail = None
+    session.commit()
+    assert (sail.mast_id, sail.mast, mast.sail) == (None, None, None)
 
 
 def test_composite_key_is_handed_on(session):

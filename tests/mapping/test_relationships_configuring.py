@@ -234,8 +234,8 @@ def test_what_was_sound_is_not_half_paired_after_a_failure():
     )
     with pytest.raises((ArgumentError, InvalidRequestError)):
         mappings.configure()
-    assert not Port.__mapper__.relationships["ships"].configured
-    assert not Port.__mapper__.relationships["ships"].reverse
+    assert not Port.__mapper__.relationship_props["ships"].configured
+    assert not Port.__mapper__.relationship_props["ships"].reverse
     mappings.dispose()
 
 

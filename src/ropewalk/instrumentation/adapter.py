@@ -139,6 +139,13 @@ def adding(collection: Any, item: Any, initiator: Any = None) -> Any:
     return item
 
 
+def staying(collection: Any, item: Any) -> None:
+    """Say that ``item``, which is in ``collection`` already, was put in again: it may be in no session yet."""
+    adapter = collection_adapter(collection)
+    if adapter is not None:
+        adapter.relation.staying(adapter, item)
+
+
 def removing(collection: Any, item: Any, initiator: Any = None) -> None:
     """Say that ``item`` is about to leave ``collection``."""
     if initiator is not False:

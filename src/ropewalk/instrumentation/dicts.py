@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ..kernel.symbols import NO_ARG
-from .adapter import adding, removing
+from .adapter import adding, removing, staying
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -18,6 +18,7 @@ def _setitem(fn: Any) -> Any:
             if key in self:
                 former = self[key]
                 if former is value:
+                    staying(self, value)
                     return
                 removing(self, former, _sa_initiator)
             value = adding(self, value, _sa_initiator)
@@ -67,6 +68,8 @@ def _setdefault(fn: Any) -> Any:
     def setdefault(self: Any, key: Any, default: Any = None) -> Any:
         if key not in self:
             self[key] = default
+        else:
+            staying(self, self[key])
         return self[key]
 
     return setdefault

@@ -10,7 +10,7 @@ import operator
 from collections.abc import Callable, Iterable
 from typing import Any, SupportsIndex, TypeVar
 
-from .adapter import adding, before_change, collection_adapter, removing
+from .adapter import adding, before_change, collection_adapter, removing, staying
 
 T = TypeVar("T")
 Wrapper = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -73,6 +73,7 @@ def _setitem(fn: Any) -> Any:
         if not isinstance(index, slice):
             former = self[index]
             if former is value:
+                staying(self, value)
                 return
             removing(self, former)
             fn(self, index, adding(self, value))
@@ -91,11 +92,11 @@ def _setitem(fn: Any) -> Any:
 def _exchanged(collection: Any, former: list[Any], items: list[Any]) -> list[Any]:
     """Tell of what a slice loses and gains; what is in both stays."""
     before_change(collection)
-    staying = {id(item) for item in former} & {id(item) for item in items}
+    kept = {id(item) for item in former} & {id(item) for item in items}
     for item in former:
-        if id(item) not in staying:
+        if id(item) not in kept:
             removing(collection, item)
-    return [item if id(item) in staying else adding(collection, item) for item in items]
+    return [item if id(item) in kept else adding(collection, item) for item in items]
 
 
 def _delitem(fn: Any) -> Any:

@@ -110,6 +110,8 @@ class Membership(Relation):
         key = self.key
         collection = state.dict.get(key)
         current = [] if collection is None else list(self.kind.iterate(collection))
+        if self.prop.viewonly:
+            return EMPTY if collection is None else History((), current, ())
         if state.pk is None:
             return EMPTY if collection is None else History(current, (), ())
         committed = state.committed
@@ -186,6 +188,13 @@ class Membership(Relation):
             back.add_quietly(other, item, state, instance, self)
         return item
 
+    def staying(self, adapter: CollectionAdapter, item: Any) -> None:
+        """An object that is in already was put in again; a session that lost it takes it in."""
+        state = adapter.state
+        instance = state()
+        if instance is not None and item is not None:
+            self.reached(state, instance, instance_state(item), item)
+
     def removing(self, adapter: CollectionAdapter, collection: Any, item: Any) -> None:
         """An object is about to go."""
         instance = self.before_change(adapter, collection)
@@ -196,7 +205,7 @@ class Membership(Relation):
         self._let_go(adapter, collection, instance, item)
 
     def _let_go(self, adapter: CollectionAdapter, collection: Any, instance: Any, item: Any) -> None:
-        if adapter.doubles and sum(one is item for one in self.kind.iterate(collection)) > 1:
+        if adapter.doubles and collection is not None and sum(one is item for one in self.kind.iterate(collection)) > 1:
             return  # it stands in the list once more
         state = adapter.state
         other = instance_state(item)
@@ -207,7 +216,7 @@ class Membership(Relation):
 
     def _only_parent(self, state: InstanceState, other: InstanceState) -> None:
         parent = None if other.extra is None else other.extra.get(self.parent_token)
-        if parent is not None and parent is not state and parent() is not None:
+        if parent is not None and parent is not state:
             raise single_parent_error(self, other, parent)
 
     # -- by the other side ----------------------------------------------------------------
@@ -218,8 +227,6 @@ class Membership(Relation):
         """``item`` refers to ``instance`` now: take it in."""
         if self.validator is not None and self.validates_backrefs:
             item = self.validated(instance, item, False)
-        if self.prop.single_parent:
-            self._only_parent(state, other)
         collection = instance.__dict__.get(self.key)
         if collection is None and state.pk is not None:
             record(state, instance, self.key)
@@ -285,7 +292,7 @@ class Membership(Relation):
             if id(member) not in wanted and member is not None:
                 if self.validator is not None:
                     self.validated(instance, member, True)
-                self._let_go(old_adapter, (), instance, member)
+                self._let_go(old_adapter, None, instance, member)
         old._sa_adapter = None
 
     def _members_of(self, value: Any) -> list[Any]:

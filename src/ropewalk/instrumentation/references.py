@@ -78,9 +78,9 @@ class Reference(Relation):
             old = self._former(state, instance)
             if old is value and key in held:
                 return
-        if other is not None and self.prop.single_parent:
+        if other is not None and self.prop.single_parent and origin is None:
             self._only_parent(state, other)
-        if state.pk is not None:
+        if state.pk is not None and not self.prop.viewonly:
             record(state, instance, key)
             if state.committed[key] is NO_VALUE and old is not NO_VALUE:  # type: ignore[index]
                 state.committed[key] = old  # type: ignore[index]
@@ -125,12 +125,14 @@ class Reference(Relation):
     def _only_parent(self, state: InstanceState, other: InstanceState) -> None:
         """Refuse a second parent of an object that may have one."""
         parent = None if other.extra is None else other.extra.get(self.parent_token)
-        if parent is not None and parent is not state and parent() is not None:
+        if parent is not None and parent is not state:
             raise single_parent_error(self, other, parent)
 
     def history(self, state: InstanceState) -> History:
         """What changed since the last flush; nothing is loaded."""
         current = state.dict.get(self.key, NO_VALUE)
+        if self.prop.viewonly:
+            return EMPTY if current is NO_VALUE else History((), [current], ())
         if state.pk is None:
             return EMPTY if current is NO_VALUE else History([current], (), ())
         committed = state.committed

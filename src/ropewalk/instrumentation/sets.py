@@ -6,15 +6,18 @@ from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from typing import Any, TypeVar
 
-from .adapter import adding, before_change, removing
+from .adapter import adding, before_change, removing, staying
 
 T = TypeVar("T")
 
 
 def _add(fn: Any) -> Any:
     def add(self: Any, value: Any, _sa_initiator: Any = None) -> None:
-        if _sa_initiator is not False and value not in self:
-            value = adding(self, value, _sa_initiator)
+        if _sa_initiator is not False:
+            if value in self:
+                staying(self, value)
+            else:
+                value = adding(self, value, _sa_initiator)
         fn(self, value)
 
     return add
@@ -67,8 +70,8 @@ def _difference_update(fn: Any) -> Any:
 
 def _intersection_update(fn: Any) -> Any:
     def intersection_update(self: Any, *others: Iterable[Any]) -> None:
-        staying = set(self).intersection(*others)
-        for item in set(self) - staying:
+        kept = set(self).intersection(*others)
+        for item in set(self) - kept:
             self.remove(item)
 
     return intersection_update

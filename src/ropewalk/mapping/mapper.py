@@ -16,6 +16,7 @@ from sqlalchemy.sql.selectable import Join
 
 from ..exc import ArgumentError, InvalidRequestError, UnmappedColumnError
 from ..kernel.core import CacheKeyed, as_column_element
+from . import configuring
 from .properties import ColumnProperty, MapperProperty, SynonymProperty
 from .relationships import RelationshipProperty
 
@@ -283,6 +284,8 @@ class Mapper(CacheKeyed, Generic[T]):
 
     @property
     def relationships(self) -> Collection[RelationshipProperty]:
+        if not self.configured:
+            configuring.configure(self)
         return Collection(dict(self.relationship_props))
 
     @property

@@ -98,6 +98,7 @@ class RelationshipProperty(JoinHelpers, MapperProperty):
         doc: str | None = None,
         peers: bool | None = None,
         attribute_options: AttributeOptions | None = None,
+        _legacy_inactive_history_style: bool = False,
     ) -> None:
         super().__init__(doc=doc, info=info, attribute_options=attribute_options)
         self.argument = argument
@@ -189,6 +190,14 @@ class RelationshipProperty(JoinHelpers, MapperProperty):
         if self.given_uselist is None:
             self.uselist = self.direction is not MANYTOONE
 
+    def __getattr__(self, name: str) -> Any:
+        """Configure the mapping when somebody asks first for what only that tells."""
+        if name in _TOLD_BY_WIRING and not self.configured and "parent" in self.__dict__:
+            configuring.configure(self.parent)
+            if name in self.__dict__:
+                return self.__dict__[name]
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+
     def forget_wiring(self) -> None:
         """Be as before configuring, of which some other part failed."""
         for other in self.reverse:
@@ -206,6 +215,24 @@ class RelationshipProperty(JoinHelpers, MapperProperty):
         """Whether a change here is passed on to the other side's attribute."""
         return not self.viewonly and self.sync_backref is not False
 
+
+_TOLD_BY_WIRING = frozenset(
+    {
+        "direction",
+        "entity",
+        "join",
+        "local_columns",
+        "local_remote_pairs",
+        "mapper",
+        "primaryjoin",
+        "remote_side",
+        "secondary_synchronize_pairs",
+        "secondaryjoin",
+        "synchronize_pairs",
+        "target",
+        "uselist",
+    }
+)
 
 _LAZY_NAMES: dict[Any, str] = {
     None: "noload",
@@ -270,6 +297,7 @@ def relationship(
     dataclass_metadata: Any = NO_ARG,
     doc: str | None = None,
     peers: bool | None = None,
+    _legacy_inactive_history_style: bool = False,
 ) -> Any:
     """Map an attribute to objects of another mapped class, or of the same.
 
@@ -311,6 +339,7 @@ def relationship(
     :param overlaps: names of relationships that may write the same columns.
     :param sync_backref: False leaves the other side of the pair as it is when this one changes.
     :param peers: whether touching it on one object loads it for all that came in the same result.
+    :param _legacy_inactive_history_style: taken for the sake of programs that pass it; there is one style.
     :param init, repr, default, default_factory, compare, kw_only, hash, dataclass_metadata: as in
         ``dataclasses.field``, for classes mapped as dataclasses; ``None`` is the one possible default.
     :raises ArgumentError: parameters that exclude one another.

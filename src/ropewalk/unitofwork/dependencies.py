@@ -218,6 +218,8 @@ class _Search:
     def _added(self, relation: RelationPlan, instance: Any, members: Iterable[Any]) -> None:
         state = instance._sa_instance_state
         back = relation.back
+        if not relation.relation.uselist:  # the far end of one-to-one may be empty
+            members = [other for other in members if other is not None]
         if relation.many_to_many:
             for other in members:
                 self._refuse_none(other, relation, state)

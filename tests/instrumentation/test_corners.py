@@ -9,6 +9,7 @@ from instrumentation.graphs import Owner, make_graph, stored
 
 from ropewalk.exc import InvalidRequestError
 from ropewalk.instrumentation.handling import get_history
+from ropewalk.kernel.symbols import PassiveFlag
 from ropewalk.mapping.relationships import relationship
 
 
@@ -81,3 +82,11 @@ def test_configuring_happens_for_who_asks_first() -> None:
 
 def test_a_parameter_of_old_is_taken() -> None:
     assert relationship("Child", _legacy_inactive_history_style=True).active_history is False
+
+
+def test_an_unloaded_reference_is_deleted_without_loading() -> None:
+    graph = make_graph()
+    owner = Owner()
+    child = stored(graph.Child(id=1), owner, parent_id=1)
+    del child.parent
+    assert (owner.loaded, get_history(child, "parent", PassiveFlag.PASSIVE_NO_FETCH).added) == ([], [None])

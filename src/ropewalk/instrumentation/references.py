@@ -55,7 +55,7 @@ class Reference(Relation):
     def delete(self, instance: Any) -> None:
         """``del obj.ref``: the object is let go, and the attribute is as if never set."""
         state = instance_state(instance)
-        if self.key not in instance.__dict__ and (state.pk is None or self.get(state, instance) is None):
+        if self.key not in instance.__dict__ and (state.pk is None or self._former(state, instance) is None):
             raise AttributeError(f"{type(instance).__name__} object does not have a value for attribute {self.key!r}")
         self.put(state, instance, None, None, None)
         instance.__dict__.pop(self.key, None)
@@ -141,7 +141,9 @@ class Reference(Relation):
         old = committed[self.key]
         if current is old and current is not NO_VALUE:
             return History((), [current], ())
-        return History(() if current is NO_VALUE else [current], (), () if old is NO_VALUE else [old])
+        if old is NO_VALUE:  # unknown; where it was deleted unseen, there is None in its place
+            return History([None if current is NO_VALUE else current], (), ())
+        return History(() if current is NO_VALUE else [current], (), [old])
 
     # -- by the other side ----------------------------------------------------------------
 

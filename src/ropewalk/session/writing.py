@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import length_hint
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,7 +13,7 @@ from ..state.instance import DELETED, DETACHED, PERSISTENT, InstanceState
 from ..state.mutable import changed_in_place
 from ..unitofwork.flush import flush
 from ..unitofwork.work import Work
-from . import cascading, merging, moves
+from . import bulk, cascading, merging, moves, reading
 from .cascading import Cascading
 from .transaction import SessionTransactionOrigin
 
@@ -196,6 +196,44 @@ class Writing(Cascading):
         state = moves.state_in(obj)
         state.set_extra("load_pending", True)
         state.owner = self.identity_map
+
+    # -- in bulk, past the unit of work -----------------------------------------------------
+
+    def bulk_insert_mappings(
+        self,
+        mapper: Any,
+        mappings: Iterable[Mapping[str, Any]],
+        return_defaults: bool = False,
+        render_nulls: bool = False,
+    ) -> None:
+        """Insert a row for each mapping of attribute names to values; no object is made.
+
+        :param return_defaults: put the new primary keys into the mappings.
+        :param render_nulls: write NULL for None, in place of the column's default.
+        """
+        bulk.insert_mappings(self, reading.mapper_of(mapper), mappings, return_defaults, render_nulls)  # type: ignore[arg-type]
+
+    def bulk_update_mappings(self, mapper: Any, mappings: Iterable[Mapping[str, Any]]) -> None:
+        """Update a row for each mapping, by the primary key in it; objects in the session do not learn of it.
+
+        :raises StaleDataError: a row is not there.
+        """
+        bulk.update_mappings(self, reading.mapper_of(mapper), mappings)  # type: ignore[arg-type]
+
+    def bulk_save_objects(
+        self,
+        objects: Iterable[object],
+        return_defaults: bool = False,
+        update_changed_only: bool = True,
+        preserve_order: bool = True,
+    ) -> None:
+        """Insert or update the rows of objects as they are, without their relationships, and outside the session.
+
+        :param return_defaults: give new objects their primary keys.
+        :param update_changed_only: write only what changed.
+        :param preserve_order: taken for its name's sake: the order is always kept.
+        """
+        bulk.save_objects(self, objects, return_defaults, update_changed_only)  # type: ignore[arg-type]
 
     # -- flushing ------------------------------------------------------------------------
 

@@ -117,6 +117,7 @@ from .state.identity import IdentityMap
 from .state.instance import InstanceState
 
 if TYPE_CHECKING:
+    from .ext.associationproxy import AssociationProxy, association_proxy
     from .session.query import Query
 
 Synonym = SynonymProperty
@@ -126,6 +127,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AliasedClass",
+    "AssociationProxy",
     "AttributeState",
     "CascadeOptions",
     "ClassManager",
@@ -169,6 +171,7 @@ __all__ = [
     "add_mapped_attribute",
     "aliased",
     "as_declarative",
+    "association_proxy",
     "attribute_keyed_dict",
     "attribute_mapped_collection",
     "backref",
@@ -237,9 +240,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # Query and its files are read by programs that use it, since every program waits for an import.
+    # These and their files are read by programs that use them, since every program waits for an import.
     if name == "Query":
         from .session.query import Query
 
         return Query
+    if name in ("AssociationProxy", "association_proxy"):
+        from .ext import associationproxy
+
+        return getattr(associationproxy, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)

@@ -11,7 +11,7 @@ from sqlalchemy import Column, FromClause, MetaData, Table
 from ..exc import ArgumentError, InvalidRequestError, SAWarning
 from ..instrumentation.attributes import QueryableAttribute
 from ..mapping.mapper import RESERVED, Mapper
-from ..mapping.properties import ColumnProperty, MapperProperty, SynonymProperty
+from ..mapping.properties import AttributeOptions, ColumnProperty, MapperProperty, SynonymProperty
 from ..mapping.relationships import RelationshipProperty
 from . import dataclass
 from .columns import MappedColumn, name_column
@@ -95,7 +95,11 @@ class _Declaration:
                 self.properties[key] = value
             else:
                 warn_of_expression(self.class_, key, value)
-                if (computed or key in self.scan.computed) and not isinstance(value, QueryableAttribute):
+                options = isinstance(getattr(value, "attribute_options", None), AttributeOptions)
+                if options and self.dataclass_arguments is None:
+                    dataclass.refuse_options(self.class_, key, value)
+                # dataclasses has put a default in the place of a descriptor that is a field
+                if (computed or options or key in self.scan.computed) and not isinstance(value, QueryableAttribute):
                     type.__setattr__(self.class_, key, value)
 
     def _complete(self, key: str, value: Any) -> None:

@@ -62,7 +62,7 @@ class AliasedClass:
         if insp is None or key.startswith("__"):
             raise AttributeError(key)
         found = getattr(insp.mapper.class_, key)
-        if isinstance(found, QueryableAttribute):
+        if isinstance(found, QueryableAttribute) or hasattr(type(found), "adapt_to"):
             found = found.adapt_to(insp, insp.adapt)
             self.__dict__[key] = found
         return found

@@ -41,7 +41,11 @@ def _value(instance: Any, key: str) -> Any:
     state = instance_state(instance)
     found = state.original(key)
     if found is NO_VALUE:
-        found = getattr(instance, key)
+        keys = state.mapper.pk_keys
+        if state.owner is None and state.pk is not None and key in keys:
+            found = (state.identity or ())[keys.index(key)]  # known even where nothing can be loaded
+        else:
+            found = getattr(instance, key)
     if found is None:
         warnings.warn(
             f"{state.describe()} has no value for {key!r} yet and is equal to no row. Flush it before it is compared "

@@ -319,9 +319,7 @@ class Membership(Relation):
         collection = instance.__dict__.get(self.key)
         if collection is None:
             if state.pk is None:
-                raise AttributeError(
-                    f"{type(instance).__name__} object does not have a value for attribute {self.key!r}"
-                )
+                return  # a collection that nobody has touched is empty
             collection = self.get(state, instance)
         adapter = collection._sa_adapter
         self.before_change(adapter, collection)

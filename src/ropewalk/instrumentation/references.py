@@ -56,7 +56,7 @@ class Reference(Relation):
         """``del obj.ref``: the object is let go, and the attribute is as if never set."""
         state = instance_state(instance)
         if self.key not in instance.__dict__ and (state.pk is None or self._former(state, instance) is None):
-            raise AttributeError(f"{type(instance).__name__} object does not have a value for attribute {self.key!r}")
+            raise AttributeError(f"{type(instance).__name__}.{self.key} object does not have a value to delete")
         self.put(state, instance, None, None, None)
         instance.__dict__.pop(self.key, None)
 

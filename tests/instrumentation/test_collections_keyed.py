@@ -126,7 +126,7 @@ def test_a_set_refuses(change: str) -> None:
 @pytest.mark.parametrize("change", DICT_CHANGES)
 def test_a_dictionary(change: str, kind: str) -> None:
     found = _check(make_graph(collection_class=KEYED[kind]()), change, DICT_CHANGES[change])
-    assert type(found) is KeyFuncDict
+    assert isinstance(found, KeyFuncDict)
     assert isinstance(found, InstrumentedDict)
 
 

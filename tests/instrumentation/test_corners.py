@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from instrumentation.graphs import Owner, make_graph, stored
 
-from ropewalk.exc import InvalidRequestError
+from ropewalk.exc import InvalidRequestError, SAWarning
 from ropewalk.instrumentation.handling import get_history
+from ropewalk.instrumentation.keyed import attribute_keyed_dict
 from ropewalk.kernel.symbols import PassiveFlag
 from ropewalk.mapping.relationships import relationship
 
@@ -90,3 +91,31 @@ def test_an_unloaded_reference_is_deleted_without_loading() -> None:
     child = stored(graph.Child(id=1), owner, parent_id=1)
     del child.parent
     assert (owner.loaded, get_history(child, "parent", PassiveFlag.PASSIVE_NO_FETCH).added) == ([], [None])
+
+
+def test_keys_that_are_none() -> None:
+    graph = make_graph(collection_class=attribute_keyed_dict("name", ignore_unpopulated_attribute=True))
+    parent = graph.Parent()
+    child = graph.Child(name=None, parent=parent)
+    assert (parent.children, child.parent) == ({}, parent)
+    graph = make_graph(collection_class=attribute_keyed_dict("name"))
+    parent = graph.Parent()
+    with pytest.warns(SAWarning, match="is None, and so is the key"):
+        child = graph.Child(name=None, parent=parent)
+    assert parent.children == {None: child}
+
+
+def test_a_keyed_dictionary_is_copied_by_its_type() -> None:
+    graph = make_graph(collection_class=attribute_keyed_dict("name"))
+    parent, child = graph.Parent(), graph.Child(name="a")
+    parent.children["a"] = child
+    assert type(parent.children)([("a", child)]) == {"a": child}
+
+
+def test_a_cascade_is_assigned() -> None:
+    prop = relationship("Child")
+    prop.cascade = "all, delete-orphan"
+    assert prop.cascade.delete_orphan and "merge" in prop.cascade
+    prop = relationship("Child", viewonly=True)
+    prop.cascade = "all"
+    assert not prop.cascade.save_update

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from ..exc import InvalidRequestError
+from ..exc import InvalidRequestError, SAWarning
 from ..kernel.core import as_column_element
 from ..kernel.symbols import NO_VALUE
 from .custom import collection, instrument_collection_class
@@ -22,6 +23,8 @@ class KeyFuncDict(InstrumentedDict[K, V]):
     :param ignore_unpopulated_attribute: leave an object out whose key is not known yet, in place of an error.
     """
 
+    _pickled_as: type | None = None  # for classes that pickle would not find again
+
     def __init__(
         self, keyfunc: Callable[[Any], Any], *dict_args: Any, ignore_unpopulated_attribute: bool = False
     ) -> None:
@@ -36,6 +39,15 @@ class KeyFuncDict(InstrumentedDict[K, V]):
                 f"Cannot put {value!r} into a dictionary: the attribute that gives its key has not been set. Set it "
                 f"first, or pass ignore_unpopulated_attribute=True to leave such objects out until the dictionary is "
                 f"loaded again."
+            )
+        if key is None and isinstance(self.keyfunc, (_AttributeGetter, _ColumnGetter)):
+            if self.ignore_unpopulated_attribute:
+                return NO_VALUE
+            warnings.warn(
+                f"The attribute that gives {value!r} its key in the dictionary is None, and so is the key. Pass "
+                f"ignore_unpopulated_attribute=True to leave such objects out.",
+                SAWarning,
+                stacklevel=3,
             )
         return key
 
@@ -62,7 +74,7 @@ class KeyFuncDict(InstrumentedDict[K, V]):
         self.__delitem__(key, _sa_initiator)  # type: ignore
 
     def __reduce__(self) -> Any:
-        return (type(self)._blank, (type(self),), self.__getstate__(), None, iter(self.items()))
+        return (KeyFuncDict._blank, (self._pickled_as or type(self),), self.__getstate__(), None, iter(self.items()))
 
     @staticmethod
     def _blank(class_: Any) -> Any:
@@ -124,25 +136,27 @@ class _ColumnNames(_ColumnGetter):
 
 def keyfunc_mapping(
     keyfunc: Callable[[Any], Any], *, ignore_unpopulated_attribute: bool = False
-) -> Callable[[], KeyFuncDict[Any, Any]]:
-    """Return a ``collection_class``: a dictionary under the keys that ``keyfunc`` gives."""
+) -> type[KeyFuncDict[Any, Any]]:
+    """Return a ``collection_class``: a dictionary under the keys that ``keyfunc`` gives.
 
-    def make() -> KeyFuncDict[Any, Any]:
-        return KeyFuncDict(keyfunc, ignore_unpopulated_attribute=ignore_unpopulated_attribute)
+    It is made as ``dict`` is, so that whoever copies with ``type(held)(items)``, as dataclasses do, can.
+    """
 
-    return make
+    class Keyed(KeyFuncDict[Any, Any]):
+        _pickled_as = KeyFuncDict
+
+        def __init__(self, *dict_args: Any) -> None:
+            super().__init__(keyfunc, *dict_args, ignore_unpopulated_attribute=ignore_unpopulated_attribute)
+
+    return Keyed
 
 
-def attribute_keyed_dict(
-    attr_name: str, *, ignore_unpopulated_attribute: bool = False
-) -> Callable[[], KeyFuncDict[Any, Any]]:
+def attribute_keyed_dict(attr_name: str, *, ignore_unpopulated_attribute: bool = False) -> type[KeyFuncDict[Any, Any]]:
     """Return a ``collection_class``: a dictionary under the objects' attribute ``attr_name``."""
     return keyfunc_mapping(_AttributeGetter(attr_name), ignore_unpopulated_attribute=ignore_unpopulated_attribute)
 
 
-def column_keyed_dict(
-    mapping_spec: Any, *, ignore_unpopulated_attribute: bool = False
-) -> Callable[[], KeyFuncDict[Any, Any]]:
+def column_keyed_dict(mapping_spec: Any, *, ignore_unpopulated_attribute: bool = False) -> type[KeyFuncDict[Any, Any]]:
     """Return a ``collection_class``: a dictionary under the value of a column, or a tuple of several."""
     given = mapping_spec if isinstance(mapping_spec, (list, tuple)) else [mapping_spec]
     columns = [as_column_element(column) for column in given]

@@ -137,7 +137,7 @@ class RelationshipProperty(JoinHelpers, MapperProperty):
         if uselist is not None:
             self.uselist = uselist
         self._check_arguments()
-        self.cascade = self._cascade(cascade)
+        self.cascade = cascade
 
     # -- the parameters ----------------------------------------------------------------
 
@@ -165,11 +165,17 @@ class RelationshipProperty(JoinHelpers, MapperProperty):
                         stacklevel=4,
                     )
 
-    def _cascade(self, given: Any) -> CascadeOptions:
+    @property
+    def cascade(self) -> CascadeOptions:
+        """Which moves of the session go on to the other end; it may be assigned as it is given to relationship()."""
+        return self._cascade
+
+    @cascade.setter
+    def cascade(self, given: Any) -> None:
         if given is NO_ARG:
-            return CascadeOptions("merge" if self.viewonly else "save-update, merge")
+            given = "merge" if self.viewonly else "save-update, merge"
         cascade = CascadeOptions(given)
-        return CascadeOptions(cascade & _VIEWONLY_CASCADES) if self.viewonly else cascade
+        self._cascade = CascadeOptions(cascade & _VIEWONLY_CASCADES) if self.viewonly else cascade
 
     # -- configuring -------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ class LoaderCallableStatus(Enum):
     ATTR_WAS_SET = 2
     ATTR_EMPTY = 3
     NO_VALUE = 4
+    DONT_SET = 5
     NEVER_SET = 4  # an alias of NO_VALUE, as in SQLAlchemy
 
     def __bool__(self) -> bool:

@@ -40,7 +40,7 @@ def test_it_shows_rows_a_second_beside_the_bare_driver(demo):
 
 def test_it_shows_the_identity_map_and_counts_statements(demo):
     assert "same object" in demo[0]
-    assert re.search(r"\b0 statements|\bno SQL|\b0\b", demo[0])
+    assert re.search(r"none in [\d.]+ ms", demo[0])
 
 
 def test_it_walks_the_world_in_three_statements(demo):

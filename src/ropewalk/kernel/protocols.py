@@ -5,11 +5,7 @@ A floor is written, and tested, against these and not against the floor above it
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
-
-from sqlalchemy import Connection
-from sqlalchemy.engine import Dialect
 
 
 class LazyLoader(Protocol):
@@ -48,24 +44,3 @@ class Reach(Protocol):
 
         Called where ``prop`` deletes orphans; if no other parent holds ``other``, its session lets it go.
         """
-
-
-class Executor(Protocol):
-    """What loading and the unit of work need of a session's connections."""
-
-    def connection_for(self, mapper: Any, clause: Any = None, **bind_arguments: Any) -> Connection:
-        """Return the connection, inside its transaction, that serves ``mapper``."""
-
-    def dialect_for(self, mapper: Any) -> Dialect:
-        """Return the dialect of the engine that serves ``mapper``."""
-
-
-class Rows(Protocol):
-    """A cursor's worth of rows, as the driver gives them."""
-
-    def fetchall(self) -> Sequence[tuple[Any, ...]]: ...
-
-    def fetchmany(self, size: int) -> Sequence[tuple[Any, ...]]: ...
-
-
-Parameters = Mapping[str, Any]

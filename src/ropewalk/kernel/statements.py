@@ -122,6 +122,3 @@ class Prepared:
 
 def _refused(err: Exception, text: str, values: Any) -> StatementError:
     return StatementError(f"A parameter cannot be converted: ({type(err).__name__}) {err}", text, values, err)
-
-
-Processor = Callable[[Any], Any]

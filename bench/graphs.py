@@ -4,13 +4,11 @@ import timeit
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import Engine, func, insert, select
+from sqlalchemy import Engine, func, select
 
+from . import graphs_by_driver as by_driver
+from .graphs_by_driver import CUSTOMERS, LINES, ORDERS, ROWS_EACH
 from .harness import Bar, Run, Work, expect
-
-CUSTOMERS, ORDERS, LINES = 1_000, 5, 4
-ROWS_EACH = 1 + ORDERS + ORDERS * LINES
-"""Rows that one customer stands for."""
 
 
 def _tables(run: Run) -> Any:
@@ -25,14 +23,9 @@ def _tables(run: Run) -> Any:
 def _filled(run: Run) -> Any:
     """Make the tables and fill them without any ORM."""
     graph = _tables(run)
-    customers = range(1, run.count + 1)
-    orders = [(1 + i, c) for i, c in enumerate(c for c in customers for _ in range(ORDERS))]
-    lines = [(1 + i, o) for i, o in enumerate(o for o, _ in orders for _ in range(LINES))]
     assert run.engine is not None
     with run.engine.begin() as connection:
-        connection.execute(insert(graph.Customer.__table__), [{"id": c, "name": f"c{c}"} for c in customers])
-        connection.execute(insert(graph.Order.__table__), [{"id": o, "number": o, "customer_id": c} for o, c in orders])
-        connection.execute(insert(graph.Line.__table__), [{"id": n, "amount": n % 7, "order_id": o} for n, o in lines])
+        by_driver.fill(connection, run.count, [c.__table__ for c in (graph.Customer, graph.Order, graph.Line)])
     return graph
 
 
@@ -129,8 +122,7 @@ def refresh(run: Run) -> None:
     graph = _tables(run)
     assert run.engine is not None
     with run.engine.begin() as connection:
-        rows = [{"id": c, "name": f"c{c}"} for c in range(1, run.count + 1)]
-        connection.execute(insert(graph.Customer.__table__), rows)
+        by_driver.fill_customers(connection, run.count, graph.Customer.__table__)
     with run.session() as session:
         customers = session.scalars(run.select(graph.Customer)).all()
         session.commit()
@@ -141,16 +133,17 @@ def refresh(run: Run) -> None:
 
 
 def works() -> list[Work]:
-    def work(name: str, title: str, does: Any, count: int, bar: float, unit: str = "µs", rounds: int = 3) -> Work:
+    def work(name: str, title: str, does: Any, driver: Any, count: int, bar: float, unit: str = "µs") -> Work:
         bars = {"sqlite": Bar(bar), "postgresql": Bar(bar)}
-        return Work(name, title, does, None, count=count, bars=bars, unit=unit, rounds=rounds)
+        return Work(name, title, does, driver, count=count, bars=bars, unit=unit, rounds=1 if does is refresh else 3)
 
+    d = by_driver
     return [
-        work("graph-insert", "build and save 26,000 rows as a graph, per row", build, CUSTOMERS, 4),
-        work("graph-lazy", "walk 1,000 customers × 5 × 4, no options, per customer", lazy, CUSTOMERS, 15),
-        work("graph-selectin", "the same with selectinload", selectin, CUSTOMERS, 4),
-        work("graph-joined", "the same with joinedload", joined, CUSTOMERS, 4),
-        work("collection", "append and remove on 1,000, both sides", append_remove, 1_000, 2),
-        work("read-related", "read a loaded relationship", read_loaded, 50, 4, "ns"),
-        work("refresh", "refresh 10,000 after a commit by reading", refresh, 10_000, 20, rounds=1),
+        work("graph-insert", "build and save 26,000 rows as a graph, per row", build, d.build, CUSTOMERS, 4),
+        work("graph-lazy", "walk 1,000 customers × 5 × 4, no options, per customer", lazy, d.walk, CUSTOMERS, 15),
+        work("graph-selectin", "the same with selectinload", selectin, d.walk, CUSTOMERS, 4),
+        work("graph-joined", "the same with joinedload", joined, d.walk_joined, CUSTOMERS, 4),
+        work("collection", "append and remove on 1,000, both sides", append_remove, d.append_remove, 1_000, 2),
+        work("read-related", "read a loaded relationship", read_loaded, d.read_loaded, 50, 4, "ns"),
+        work("refresh", "refresh 10,000 after a commit by reading", refresh, d.refresh, 10_000, 20),
     ]

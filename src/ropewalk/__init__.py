@@ -58,6 +58,7 @@ from .instrumentation.keyed import (
     mapped_collection,
 )
 from .instrumentation.manager import ClassManager
+from .instrumentation.parents import with_parent
 from .instrumentation.validators import reconstructor, validates
 from .kernel.symbols import (
     MANYTOMANY,
@@ -68,6 +69,7 @@ from .kernel.symbols import (
     PassiveFlag,
     RelationshipDirection,
 )
+from .loading.entity_join import join, outerjoin
 from .loading.options import (
     Load,
     contains_eager,
@@ -203,6 +205,7 @@ __all__ = [
     "immediateload",
     "insert",
     "inspect",
+    "join",
     "joinedload",
     "keyfunc_mapping",
     "lazyload",
@@ -216,6 +219,7 @@ __all__ = [
     "noload",
     "object_mapper",
     "object_session",
+    "outerjoin",
     "query_expression",
     "raiseload",
     "reconstructor",
@@ -236,6 +240,7 @@ __all__ = [
     "update",
     "validates",
     "was_deleted",
+    "with_parent",
 ]
 
 

@@ -138,6 +138,13 @@ def test_a_marked_table_says_what_it_stands_for():
     assert core.entity_of(core.entity_table(boat, entity)) is entity
 
 
+def test_a_mark_that_is_passed_on_says_who_compiles_the_statement():
+    entity = Entity(boat)
+    statement = select(boat)._annotate({})
+    statement._propagate_attrs = core.propagated(entity)
+    assert core.statement_entity(statement) is entity
+
+
 @pytest.mark.parametrize("clause", [boat.c.id, boat, text("x"), literal(1), None, 7])
 def test_what_is_not_marked_belongs_to_no_entity(clause):
     assert core.entity_of(clause) is None
@@ -634,32 +641,6 @@ def test_raw_rows_are_the_drivers_and_none_is_lost(engine, options):
         assert type(first[0]) is tuple
         assert not core.raw_rows(result, 2)
         result.close()
-
-
-# filter_by
-
-
-def test_filter_by_asks_the_entity_of_what_is_selected():
-    class Renamed(Entity):
-        @property
-        def entity_namespace(self):
-            return self
-
-        title = boat.c.name
-
-    class State(core.NamedByEntity):
-        pass
-
-    core.CompileState.plugins[core.PLUGIN + "-test", "select"] = State
-    try:
-        entity = Renamed(boat)
-        marked = core.entity_column(boat.c.id, entity, "id")
-        marked._propagate_attrs = marked._propagate_attrs.union({"compile_state_plugin": core.PLUGIN + "-test"})
-        statement = select(marked).select_from(core.entity_table(boat, entity)).filter_by(title="x")
-        assert str(statement.whereclause) == "boat.name = :name_1"
-        assert str(select(marked).filter_by(title="x").whereclause) == "boat.name = :name_1"
-    finally:
-        del core.CompileState.plugins[core.PLUGIN + "-test", "select"]
 
 
 # Entities again: what is selected, and what is forgotten

@@ -14,6 +14,7 @@ from sqlalchemy.sql.util import ClauseAdapter
 
 from ..exc import ArgumentError, InvalidRequestError
 from ..kernel.core import entity_column, marks_of
+from ..kernel.joins import JoinTarget
 from ..kernel.symbols import MANYTOONE
 from ..mapping import configuring
 from ..mapping.marks import only_marks
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 T_co = TypeVar("T_co", bound=Any, covariant=True)
 
 
-class RelationshipAttribute(QueryableAttribute[T_co]):
+class RelationshipAttribute(JoinTarget, QueryableAttribute[T_co]):  # type: ignore[misc]
     """A relationship attribute of a mapped class, or of an alias of one.
 
     :ivar target_entity: the mapper or alias at the other end, as :meth:`of_type` may have set it.

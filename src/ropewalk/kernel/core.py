@@ -33,7 +33,6 @@ __all__ = [
     "PLUGIN",
     "CacheKeyed",
     "CompileState",
-    "NamedByEntity",
     "OffsetLimitParam",
     "SelectState",
     "StatementOption",
@@ -131,7 +130,7 @@ def entity_column(column: ColumnElement[Any], entity: Any, key: str) -> ColumnEl
     annotated = column._annotate(
         {"entity_namespace": entity, "parententity": entity, "parentmapper": entity.mapper, "proxy_key": key}
     )
-    annotated._propagate_attrs = _propagated(entity)
+    annotated._propagate_attrs = propagated(entity)
     return annotated
 
 
@@ -140,11 +139,12 @@ def entity_table(selectable: FromClause, entity: Any) -> FromClause:
     annotated = selectable._annotate(
         {"entity_namespace": entity, "parententity": entity, "parentmapper": entity.mapper}
     )
-    annotated._propagate_attrs = _propagated(entity)
+    annotated._propagate_attrs = propagated(entity)
     return annotated
 
 
-def _propagated(entity: Any) -> Any:
+def propagated(entity: Any) -> Any:
+    """Return the mark that makes Core ask our plugin to compile a statement with ``entity`` in it."""
     return immutabledict({"compile_state_plugin": PLUGIN, "plugin_subject": entity})
 
 
@@ -279,23 +279,6 @@ def type_for_python_type(type_: TypeEngine[Any], python_type: Any, key: Any, mat
     type does not serve, as ``Integer`` does not for a subclass of ``int``.
     """
     return type_._resolve_for_python_type(python_type, key, matched)
-
-
-class NamedByEntity(SelectState):
-    """The compile state of a SELECT whose ``filter_by()`` looks names up in its entities.
-
-    SQLAlchemy 2.1 asks a statement's plugin where to look; left alone, it looks for the names
-    of ``select(User.id)`` among the table's columns. 2.0 asks the column itself.
-    """
-
-    @classmethod
-    def _get_filter_by_entities(cls, statement: Any) -> Any:
-        found = set(super()._get_filter_by_entities(statement))  # type: ignore[misc,unused-ignore]
-        for column in statement._raw_columns:
-            if (entity := entity_of(column)) is not None:
-                found.difference_update(column._from_objects)
-                found.add(entity)
-        return {thing if (entity := entity_of(thing)) is None else entity for thing in found}
 
 
 # -- looking into statements -----------------------------------------------------

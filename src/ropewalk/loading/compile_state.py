@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..kernel.core import PLUGIN, CompileState, NamedByEntity, options_of, raw_columns, result_name
+from ..kernel.core import PLUGIN, CompileState, options_of, raw_columns, result_name
+from ..kernel.joins import NamedByEntity
+from .along import spelled_out
 from .entities import EntityColumns, default_props, entity_in
 from .from_statement import FromStatement
 from .joining import expand
@@ -22,7 +24,7 @@ class EntitySelectState(NamedByEntity):
     """The compile state of a SELECT with entities in it."""
 
     def __init__(self, statement: Any, compiler: Any, **kw: Any) -> None:
-        super().__init__(expand(statement, options_of(statement)), compiler, **kw)
+        super().__init__(expand(spelled_out(statement), options_of(statement)), compiler, **kw)
 
     @classmethod
     def from_statement(cls, statement: Any, from_statement: Any) -> Any:

@@ -15,6 +15,7 @@ from sqlalchemy.sql.util import ClauseAdapter
 
 from ..instrumentation.aliases import AliasedInsp, aliased
 from ..kernel.core import columns_of, counts_rows, is_distinct, order_of, raw_columns, result_name, with_raw_columns
+from .along import spelled_out
 from .entities import EntityColumns, entity_in
 from .wishes import Choice, Node, wishes_in
 
@@ -56,6 +57,7 @@ class Assembled:
         self._joins: list[Join] = []
         self._orders: list[Any] = []
         columns: list[Any] = []
+        statement = spelled_out(statement)
         for member, node in zip(raw_columns(statement), nodes, strict=True):
             if node is None:
                 self.slots.append(None)

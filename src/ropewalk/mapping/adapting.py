@@ -58,8 +58,8 @@ class JoinHelpers:
         def primary(column: Any) -> Any:
             marks = marks_of(column)
             if "remote" in marks:
-                return _adapted(column, far)
-            return _adapted(column, parent_selectable if "local" in marks else None)
+                return adapted(column, far)
+            return adapted(column, parent_selectable if "local" in marks else None)
 
         tables = self._aliases(parent_selectable, target_selectable, secondary_alias)
         primaryjoin = only_marks(replace_columns(self.primaryjoin, primary, tables), _NO_MARKS)
@@ -67,7 +67,7 @@ class JoinHelpers:
             return primaryjoin, None, None
 
         def second(column: Any) -> Any:
-            return _adapted(column, secondary_alias if "remote" in marks_of(column) else target_selectable)
+            return adapted(column, secondary_alias if "remote" in marks_of(column) else target_selectable)
 
         return primaryjoin, only_marks(replace_columns(self.secondaryjoin, second, tables), _NO_MARKS), secondary
 
@@ -93,7 +93,7 @@ class JoinHelpers:
         with_binds = replace_columns(self.primaryjoin, local)
         far = secondary_alias if self.secondary is not None else target_selectable
         criterion = replace_columns(
-            with_binds, lambda column: _adapted(column, far if "remote" in marks_of(column) else None)
+            with_binds, lambda column: adapted(column, far if "remote" in marks_of(column) else None)
         )
         criterion = only_marks(criterion, _NO_MARKS)
         if self.secondaryjoin is not None:
@@ -140,7 +140,7 @@ class JoinHelpers:
         return bool(self.get_keys)
 
 
-def _adapted(column: Any, selectable: Any) -> Any:
+def adapted(column: Any, selectable: Any) -> Any:
     """Return the column of ``selectable`` that stands for ``column``, or the column itself."""
     plain = unmarked(column)
     if selectable is None:

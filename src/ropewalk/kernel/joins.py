@@ -1,0 +1,90 @@
+"""What Core's Select keeps of ``join(User.orders)``: private pieces, beside those in ``core.py``.
+
+Core takes whatever claims to be a target of joins, keeps it, and leaves it to the compile-state plugin
+to make plain joins of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.sql import roles
+
+from .core import CacheKeyed, SelectState, entity_of, propagated
+
+
+class JoinTarget(roles.JoinTargetRole, CacheKeyed):
+    """What ``Select.join()`` takes as it is, to be replaced when the statement is compiled."""
+
+    if TYPE_CHECKING:
+        parent: Any
+
+    @property
+    def _propagate_attrs(self) -> Any:
+        return propagated(self.parent)
+
+
+def has_join_targets(statement: Any) -> bool:
+    """Whether some join of a SELECT is not spelled out yet."""
+    found = statement._memoized_select_entities
+    return any(
+        isinstance(join[0], JoinTarget) or isinstance(join[1], JoinTarget)
+        for joins in (statement._setup_joins, *(memoized._setup_joins for memoized in found))
+        for join in joins
+    )
+
+
+def with_joins_replaced(statement: Any, replace: Callable[[Any, Any, Any, bool, bool], Sequence[Any]]) -> Any:
+    """Return a SELECT with each of its joins replaced.
+
+    :param replace: is given target, condition, left side, ``isouter`` and ``full`` of a join, and returns
+        any number of ``(left, right, condition)``.
+    """
+
+    def replaced(joins: Any) -> Any:
+        return tuple(
+            (right, onclause, left, flags)
+            for target, condition, from_, flags in joins
+            for left, right, onclause in replace(target, condition, from_, flags["isouter"], flags["full"])
+        )
+
+    new = statement._clone()
+    new.__dict__.pop("_generate_cache_key", None)
+    new._setup_joins = replaced(statement._setup_joins)
+    memoized = []
+    for before in statement._memoized_select_entities:  # the joins that with_only_columns() found in its way
+        after = before._clone()
+        after._setup_joins = replaced(before._setup_joins)
+        memoized.append(after)
+    new._memoized_select_entities = tuple(memoized)
+    return new
+
+
+class NamedByEntity(SelectState):
+    """The compile state of a SELECT whose ``filter_by()`` looks names up in its entities.
+
+    SQLAlchemy 2.1 asks a statement's plugin where to look; left alone, it looks for the names
+    of ``select(User.id)`` among the table's columns. 2.0 asks the column itself.
+    """
+
+    @classmethod
+    def _get_filter_by_entities(cls, statement: Any) -> Any:
+        found = set(super()._get_filter_by_entities(statement))  # type: ignore[misc,unused-ignore]
+        for column in statement._raw_columns:
+            if (entity := entity_of(column)) is not None:
+                found.difference_update(column._from_objects)
+                found.add(entity)
+        return {_namespace(thing) for thing in found}
+
+    @classmethod
+    def determine_last_joined_entity(cls, statement: Any) -> Any:
+        """Where SQLAlchemy 2.0 looks the names up that follow a join."""
+        joins = statement._setup_joins
+        return _namespace(joins[-1][0]) if joins else None
+
+
+def _namespace(thing: Any) -> Any:
+    if isinstance(thing, JoinTarget):
+        return thing.target_entity  # type: ignore[attr-defined]
+    return thing if (entity := entity_of(thing)) is None else entity

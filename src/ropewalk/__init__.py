@@ -112,6 +112,7 @@ from .mapping.relationships import (
 from .session.binds import bind_metadata
 from .session.factory import create_session, sessionmaker
 from .session.moves import make_transient, make_transient_to_detached, object_session, was_deleted
+from .session.retrying import Retries, retried, transient_reason
 from .session.session import Session, close_all_sessions
 from .session.transaction import SessionTransaction, SessionTransactionOrigin
 from .state.history import AttributeState, History
@@ -164,6 +165,7 @@ __all__ = [
     "Relationship",
     "RelationshipDirection",
     "RelationshipProperty",
+    "Retries",
     "Session",
     "SessionTransaction",
     "SessionTransactionOrigin",
@@ -227,6 +229,7 @@ __all__ = [
     "relation",
     "relationship",
     "remote",
+    "retried",
     "select",
     "selectinload",
     "sessionmaker",
@@ -234,6 +237,7 @@ __all__ = [
     "synonym",
     "synonym_for",
     "text",
+    "transient_reason",
     "undefer",
     "undefer_group",
     "unmapped_dataclass",

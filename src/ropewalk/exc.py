@@ -24,6 +24,7 @@
     │   └── BlankedKeyError            an object that would lose its parent's key, which is its own
     ├── StaleDataError                 a row that was to be changed did not match
     └── DBAPIError …                   what the database itself said, as Core wraps it
+        └── CommitOutcomeUnknown       nobody answered a COMMIT, or only some databases obeyed it
 
 Names that SQLAlchemy has keep its names and bases, so that ``except`` clauses
 move over unchanged.
@@ -31,6 +32,7 @@ move over unchanged.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy.exc import (
@@ -42,6 +44,7 @@ from sqlalchemy.exc import (
     MultipleResultsFound,
     NoInspectionAvailable,
     NoResultFound,
+    OperationalError,
     PendingRollbackError,
     ResourceClosedError,
     SAWarning,
@@ -53,6 +56,7 @@ from sqlalchemy.exc import (
 __all__ = [
     "ArgumentError",
     "BlankedKeyError",
+    "CommitOutcomeUnknown",
     "ConcurrentModificationError",
     "DBAPIError",
     "DetachedInstanceError",
@@ -210,6 +214,46 @@ class StaleDataError(SQLAlchemyError):
 
 
 ConcurrentModificationError = StaleDataError
+
+
+class CommitOutcomeUnknown(OperationalError):
+    """A COMMIT was sent, and it is not known that all of it took effect; nor that none did.
+
+    The connection was lost before the answer came; or the transaction spans several databases, and one failed
+    when another had committed already. It is never a reason to do the work again without looking: find out from
+    the data (a row that only this transaction writes) whether it is there.
+
+    The driver's error is ``orig``, Core's is ``__cause__``.
+
+    :ivar committed: the engines or connections that are known to have committed.
+    :ivar unknown: those of which nothing is known.
+    :ivar undone: those that were rolled back.
+    :ivar prepared: of a two-phase transaction, what each unknown one calls its prepared part. It waits there to be
+        committed or rolled back, unless the server has done it: see ``recover_twophase()`` of Core's Connection.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        cause: DBAPIError,
+        committed: Sequence[Any] = (),
+        unknown: Sequence[Any] = (),
+        undone: Sequence[Any] = (),
+        prepared: Mapping[Any, Any] | None = None,
+    ) -> None:
+        super().__init__(None, None, cause.orig or cause, connection_invalidated=cause.connection_invalidated)
+        self.args = (message,)
+        self.cause = cause
+        self.committed = tuple(committed)
+        self.unknown = tuple(unknown)
+        self.undone = tuple(undone)
+        self.prepared = dict(prepared or {})
+
+    def __reduce__(self) -> Any:
+        # Engines cannot be pickled; what they are called can.
+        names = [[str(bind) for bind in binds] for binds in (self.committed, self.unknown, self.undone)]
+        prepared = {str(bind): xid for bind, xid in self.prepared.items()}
+        return type(self), (self.args[0], self.cause, *names, prepared)
 
 
 class LoaderStrategyException(InvalidRequestError):

@@ -158,7 +158,7 @@ def test_a_statement_can_be_told_its_mapper(Cat, engines):
     with Session(engines[0], binds={Cat: engines[1]}) as session:
         session.execute(text("SELECT 1"), bind_arguments={"mapper": Cat.__mapper__})
         session.execute(text("SELECT 1"), mapper=Cat)
-        assert list(session.get_transaction().connections) == [engines[1]]
+        assert [c.engine for c in session.get_transaction().connections] == [engines[1]]
 
 
 def test_a_bind_named_later_counts(Cat, Dog, engines):

@@ -358,8 +358,8 @@ def failed_execution_options(session, database):
 
 def failed_savepoint(session, database):
     event.listen(database, "savepoint", broken)
-    session.get(Port, 1)
     session.begin_nested()
+    session.get(Port, 1)
 
 
 def failed_release(session, database):

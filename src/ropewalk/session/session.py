@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.util import IdentitySet
 
-from ..exc import ArgumentError, InvalidRequestError, UnmappedClassError
+from ..exc import ArgumentError, UnmappedClassError
 from ..loading.peers import ENABLED
 from ..state.identity import IdentityMap
 from ..state.instance import DELETED, InstanceState
@@ -19,6 +19,7 @@ from . import moves, reading
 from .asking import Asking
 from .binds import Bind, Binds, check_bind, entity_mapper, metadata_bind, unbound
 from .guard import Guard
+from .transacting import Transacting
 from .transaction import SessionTransaction, SessionTransactionOrigin, TransactionState
 from .writing import Writing
 
@@ -38,7 +39,7 @@ _sessions: dict[int, weakref.ref[Session]] = {}
 _serial = itertools.count(1)
 
 
-class Session(Asking, Writing):
+class Session(Asking, Writing, Transacting):
     """A workspace for objects of mapped classes, and their conversation with the database.
 
     ::
@@ -237,16 +238,13 @@ class Session(Asking, Writing):
             bind = self.get_bind(**{"mapper": mapper, "clause": clause, **bind_arguments})
         transaction = self._transaction
         if transaction is not None:
-            entry = transaction.connections.get(bind)
+            entry = transaction._connections.get(bind)
             if entry is not None and transaction.state is TransactionState.ACTIVE:
                 return entry[0]
         return self._connection_to(bind)
 
     def _connection_to(self, bind: Bind, options: Mapping[str, Any] | None = None) -> Connection:
-        transaction = self._need_transaction()
-        if self.execution_options:
-            options = {**self.execution_options, **(options or {})}
-        return transaction.connection(bind, options)
+        return self._need_transaction().connection(bind, options)
 
     def for_statement(self, statement: Any, bind_arguments: Mapping[str, Any] | None = None) -> Connection:
         """Return the connection that serves a statement."""
@@ -254,129 +252,6 @@ class Session(Asking, Writing):
         mapper = arguments.pop("mapper", None) or entity_mapper(statement)
         clause = arguments.pop("clause", statement)
         return self.connection_for(mapper, clause, **arguments)
-
-    # -- transactions ---------------------------------------------------------------------
-
-    def begin(self, nested: bool = False) -> SessionTransaction:
-        """Begin a transaction; use it in a ``with`` statement or end it with ``commit()``.
-
-        :raises InvalidRequestError: one has begun already.
-        """
-        with self._guard("begin()"):
-            if nested:
-                return self.begin_nested()
-            if self._transaction is not None:
-                raise InvalidRequestError(
-                    "This session is in a transaction already: it begins with the first use of the session. "
-                    "Call begin() before anything else, or use begin_nested() for a savepoint."
-                )
-            return self._begin(SessionTransactionOrigin.BEGIN)
-
-    def begin_nested(self) -> SessionTransaction:
-        """Begin a savepoint: its ``rollback()`` undoes what came after it, and nothing else."""
-        with self._guard("begin_nested()"):
-            outer = self._need_transaction()
-            outer.check_active()
-            self.flush()
-            inner = SessionTransaction(self, outer, SessionTransactionOrigin.BEGIN_NESTED)
-            self._transaction = inner
-            for bind in list(outer.connections):
-                inner.connection(bind)
-            return inner
-
-    def _begin(self, origin: SessionTransactionOrigin) -> SessionTransaction:
-        if self._context is not None:
-            self._context.refuse_after_end()
-        if self._closed_for_good:
-            raise InvalidRequestError("This session was closed for good (close_resets_only=False); make another one.")
-        self._transaction = SessionTransaction(self, None, origin)
-        return self._transaction
-
-    def _need_transaction(self) -> SessionTransaction:
-        if self._transaction is None:
-            if not self.autobegin and self.transactional:
-                raise InvalidRequestError(
-                    "Autobegin is off on this session (autobegin=False): call session.begin() first."
-                )
-            return self._begin(SessionTransactionOrigin.AUTOBEGIN)
-        return self._transaction
-
-    def commit(self) -> None:
-        """Flush what is left and commit the transaction, savepoints included."""
-        with self._guard("commit()"):
-            if self._transaction is None and not self.transactional:
-                self.flush()
-                return
-            root = self._need_transaction()
-            while root.parent is not None:
-                root = root.parent
-            root.commit()
-
-    def rollback(self) -> None:
-        """Roll back, and put every object where the database has it.
-
-        New objects are transient again, deleted ones persistent; changes are dropped and
-        attributes read anew.
-        """
-        with self._guard("rollback()"):
-            transaction = self._transaction
-            if transaction is None:
-                if self._new or self._deleted or self.identity_map.modified:
-                    self._restore(None)
-                return
-            while transaction.parent is not None:
-                transaction = transaction.parent
-            transaction.rollback()
-
-    def in_transaction(self) -> bool:
-        """Whether a transaction has begun."""
-        return self._transaction is not None
-
-    def in_nested_transaction(self) -> bool:
-        """Whether a savepoint has begun."""
-        return self._transaction is not None and self._transaction.nested
-
-    def get_transaction(self) -> SessionTransaction | None:
-        """Return the outermost transaction, or None."""
-        transaction = self._transaction
-        while transaction is not None and transaction.parent is not None:
-            transaction = transaction.parent
-        return transaction
-
-    def get_nested_transaction(self) -> SessionTransaction | None:
-        """Return the innermost savepoint, or None."""
-        return self._transaction if self.in_nested_transaction() else None
-
-    def close(self) -> None:
-        """Let go of every object and of the connection; the session may be used again.
-
-        Whatever was not committed is rolled back.
-        """
-        with self._guard("close()"):
-            if self.close_resets_only is False:
-                self._closed_for_good = True
-            self._close()
-
-    def reset(self) -> None:
-        """Let go of every object and of the connection."""
-        with self._guard("reset()"):
-            self._close()
-
-    def _close(self, invalidate: bool = False) -> None:
-        transaction = self._transaction
-        moves.detach_all(self)
-        while transaction is not None:
-            outer = transaction.parent
-            if invalidate:
-                for connection, *_ in transaction.connections.values():
-                    connection.invalidate()
-            transaction.close()
-            transaction = outer
-
-    def invalidate(self) -> None:
-        """Close, and have the connections thrown away instead of used again."""
-        with self._guard("invalidate()"):
-            self._close(invalidate=True)
 
 
 _NO_BINDS = Binds()

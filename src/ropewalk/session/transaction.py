@@ -1,23 +1,27 @@
 """The session's transaction: one, over the connections of any number of engines.
 
-It is virtual until a statement needs a connection; then the engine's connection joins,
-inside a transaction of its own, and leaves when the session's transaction ends. What a
-rollback must undo in memory is remembered by state: born in this transaction, deleted in
-it, given another key in it.
+It is virtual until a statement needs a connection; then the engine's connection joins (``enlisting.py``),
+inside a transaction of its own, and leaves when the session's transaction ends (``ending.py``). What a
+rollback must undo in memory is remembered by state: born in this transaction, deleted in it, given another
+key in it.
 """
 
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine
 
-from ..exc import InvalidRequestError, PendingRollbackError, ResourceClosedError
+from ..exc import IllegalStateChangeError, InvalidRequestError, PendingRollbackError, ResourceClosedError
+from .ending import commit_all, give_back, prepare_all, roll_back_all
+from .enlisting import Entry, enlist
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Transaction
+    from collections.abc import Mapping
 
     from ..state.instance import InstanceState
     from .session import Session
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
 
 class TransactionState(enum.Enum):
     ACTIVE = "active"
+    PREPARED = "prepared"
     DEACTIVE = "rolled back, awaiting rollback()"
     COMMITTED = "committed"
     CLOSED = "closed"
@@ -44,167 +49,235 @@ class SessionTransaction:
 
     Returned by ``session.begin()`` and ``session.begin_nested()``; a context manager that
     commits, or rolls back when an exception passes.
+
+    :ivar session: whose it is.
+    :ivar parent: what it is nested in, or None for the outermost.
+    :ivar nested: whether it is a savepoint.
+    :ivar origin: what began it.
+    :ivar execution_options: for the connections that it takes, beside those of the session.
     """
 
-    def __init__(self, session: Session, parent: SessionTransaction | None, origin: SessionTransactionOrigin) -> None:
+    def __init__(
+        self,
+        session: Session,
+        parent: SessionTransaction | None,
+        origin: SessionTransactionOrigin,
+        execution_options: Mapping[str, Any] | None = None,
+    ) -> None:
         self.session = session
         self.parent = parent
         self.origin = origin
         self.nested = origin is SessionTransactionOrigin.BEGIN_NESTED
         self.state = TransactionState.ACTIVE
         self.cause: BaseException | None = None
+        self.execution_options = execution_options
+        self._doing = ""  # what is under way and must not be interrupted by another such call
         self._outer_context: SessionTransaction | None = None
-        self.connections: dict[Any, tuple[Connection, Transaction, bool, bool]] = {}
+        self._connections: dict[Any, Entry] = {}
         self.born: dict[InstanceState, None] = {}
         self.dirty: dict[InstanceState, None] = {}
         self.deleted: dict[InstanceState, None] = {}
         self.rekeyed: dict[InstanceState, Any] = {}
+        if parent is not None and origin is SessionTransactionOrigin.SUBTRANSACTION:  # part of it in all but its end
+            self._connections = parent._connections
+            self.born, self.dirty = parent.born, parent.dirty
+            self.deleted, self.rekeyed = parent.deleted, parent.rekeyed
 
     @property
     def is_active(self) -> bool:
+        """Whether work can be done in it."""
         return self.state is TransactionState.ACTIVE
 
     @property
     def closed(self) -> bool:
         return self.state is TransactionState.CLOSED
 
+    @property
+    def is_subtransaction(self) -> bool:
+        """Whether it only takes part in the transaction around it (``begin(subtransactions=True)``)."""
+        return self.parent is not None and not self.nested
+
+    # -- what may be done when --------------------------------------------------------------
+
     def check_active(self) -> None:
         """Refuse to go on after a failed flush, or when it is over."""
-        if self.state is TransactionState.ACTIVE:
+        state = self.state
+        if state is TransactionState.ACTIVE:
             return
-        if self.state is TransactionState.DEACTIVE:
+        if state is not TransactionState.DEACTIVE:
+            raise InvalidRequestError(
+                f"This session's transaction is {state.value}, so no statement can be sent in it any more"
+                + (
+                    ": end it with commit() or rollback()."
+                    if state is TransactionState.PREPARED
+                    else ". What is to follow belongs into the next one, which begins once this call has returned."
+                )
+            )
+        if self.session._context is self:
+            self.refuse_after_end()
+        if self.cause is None:
             raise PendingRollbackError(
-                "This session's transaction was rolled back when a flush failed, so whatever came before is undone. "
-                "Call session.rollback() to begin anew. The first cause was: "
-                f"({type(self.cause).__module__}.{type(self.cause).__qualname__}) {self.cause}",
-                code="7s2a",
-            ) from self.cause
-        raise InvalidRequestError(f"This transaction is {self.state.value}: begin another one with session.begin().")
+                "A transaction within this session's transaction was rolled back, which undid all of it. Call "
+                "session.rollback() to begin anew.",
+                code="8s2a",
+            )
+        raise PendingRollbackError(
+            "This session's transaction was rolled back when a flush failed, so whatever came before is undone. "
+            "Call session.rollback() to begin anew. The first cause was: "
+            f"({type(self.cause).__module__}.{type(self.cause).__qualname__}) {self.cause}",
+            code="7s2a",
+        ) from self.cause
 
-    def _check_open(self) -> None:
+    def _check_open(self, what: str) -> None:
         if self.closed:
             raise ResourceClosedError("This transaction is closed: it was committed or rolled back before.")
+        self.check_idle(what)
+
+    def check_idle(self, what: str) -> None:
+        """Refuse a call that would end the transaction while another one is at it."""
+        doing = self._doing
+        if doing:
+            raise IllegalStateChangeError(
+                f"{what} was called while {doing} of the same session is under way, which it would pull the ground "
+                f"from under. A listener, a property or a type that runs there must leave the transaction alone: let "
+                f"it raise an exception to have all rolled back."
+            )
+
+    @contextmanager
+    def _ending(self, what: str) -> Iterator[None]:
+        self._doing = what
+        try:
+            yield
+        finally:
+            self._doing = ""
 
     def refuse_after_end(self) -> None:
-        """Refuse to begin anew inside a ``with`` block whose own transaction has ended."""
+        """Refuse to do more inside a ``with`` block whose own transaction has ended."""
         if self.state is TransactionState.ACTIVE:
             return
-        why = "" if self.cause is None else f" It was rolled back because of an error: {self.cause}"
-        raise InvalidRequestError(
+        cause = self.cause
+        why = "" if cause is None else f" It was rolled back because of an error: {cause}"
+        raise PendingRollbackError(
             f"The transaction of this with block has ended, so nothing more can be done in the session before the "
             f"block does.{why}"
-        )
+        ) from cause
 
     # -- connections --------------------------------------------------------------------
 
-    def connection(self, bind: Engine | Connection, options: Any = None) -> Connection:
-        """Return the connection that serves ``bind`` in this transaction, taking one in if needed."""
-        found = self.connections.get(bind)
-        if found is not None:
-            return found[0]
-        for connection, _, _, _ in self.connections.values():
-            if connection is bind:
-                return connection
-        self.check_active()
-        owned = False
-        if self.parent is not None:
-            connection = self.parent.connection(bind, options)
-            self.connections[bind] = (connection, connection.begin_nested(), False, True)
-            return connection
-        if isinstance(bind, Connection):
-            connection = bind
-        else:
-            connection = bind.connect()
-            owned = True
-        try:
-            if owned and options:
-                connection = connection.execution_options(**options)
-            transaction: Any
-            if owned and connection.in_transaction():  # a listener was the first to use it
-                transaction, commits = connection.get_transaction(), True
-            elif connection.in_transaction():
-                transaction, commits = self._join(connection)
-            elif self.session.twophase:
-                transaction, commits = connection.begin_twophase(), True
-            else:
-                transaction, commits = connection.begin(), True
-        except BaseException:
-            if owned:
-                connection.close()
-            raise
-        self.connections[bind] = (connection, transaction, owned, commits)
-        return connection
+    @property
+    def connections(self) -> frozenset[Connection]:
+        """The connections that take part, or took part; a savepoint's are those used since it began."""
+        return frozenset(entry.connection for entry in self._connections.values())
 
-    def _join(self, connection: Connection) -> tuple[Any, bool]:
-        """Take part in the transaction that a given connection is in already."""
-        mode = self.session.join_transaction_mode
-        if mode == "conditional_savepoint":
-            mode = "create_savepoint" if connection.in_nested_transaction() else "rollback_only"
-        if mode == "create_savepoint":
-            return connection.begin_nested(), True
-        transaction = connection.get_nested_transaction() or connection.get_transaction()
-        if mode == "control_fully":
-            return transaction, True
-        return transaction, False
+    def bound_connection(self, bind_key: Any = None, **bind_arguments: Any) -> Connection:
+        """Return the connection that takes part for a mapper, as ``session.connection()`` would; none is taken.
+
+        :raises InvalidRequestError: there is none yet.
+        """
+        bind = self.session.get_bind(bind_key, **bind_arguments)
+        entry = self._connections.get(bind)
+        if entry is None:
+            raise InvalidRequestError(f"This transaction has not acquired a connection to {bind!r} so far.")
+        return entry.connection
+
+    def connection(self, bind: Engine | Connection, options: Mapping[str, Any] | None = None) -> Connection:
+        """Return the connection that serves ``bind`` in this transaction, taking one in if needed."""
+        self.check_active()
+        return enlist(self, bind, options)
 
     # -- the end ------------------------------------------------------------------------
 
-    def commit(self) -> None:
-        """Flush, commit every connection, and let go of them."""
-        session = self.session
-        self._check_open()
-        self._end_inner()
+    def prepare(self) -> None:
+        """Flush, and have every database promise that it can commit; ``commit()`` or ``rollback()`` must follow.
+
+        :raises InvalidRequestError: the session has no ``twophase=True``, or this is a savepoint.
+        """
+        if self.parent is not None or not self.session.twophase:
+            raise InvalidRequestError(
+                "Only the outermost transaction of a session with twophase=True can be prepared: make it with "
+                "Session(twophase=True)."
+            )
+        self._check_open("prepare()")
         self.check_active()
-        if self.origin is not SessionTransactionOrigin.SUBTRANSACTION:
-            session._flush_for_commit()  # where that fails, fail() has been called
-        try:
-            if self.parent is None and session.twophase:
-                for _, transaction, _, commits in list(self.connections.values()):
-                    if commits:
-                        transaction.prepare()  # type: ignore[attr-defined]
-            for _, transaction, _, commits in list(self.connections.values()):
-                if commits:
-                    transaction.commit()
-        except BaseException as err:
-            if self.state is TransactionState.ACTIVE:
+        with self._ending("prepare()"):
+            self._prepare()
+
+    def _prepare(self) -> None:
+        self._finish_inner()
+        if self.origin is not SessionTransactionOrigin.SUBTRANSACTION or self.parent is not None:
+            self.session._flush_for_commit()  # where that fails, fail() has been called
+        if self.parent is None and self.session.twophase and self._connections:
+            try:
+                prepare_all(self)
+            except BaseException as err:
                 self._undo(err)
-            self.close()
-            raise
-        self.state = TransactionState.COMMITTED
-        if self.parent is not None:
-            self._hand_to_parent(self.parent)
-        else:
-            session._committed(self)
-        self.close()
+                self.close()
+                raise
+        self.state = TransactionState.PREPARED
+
+    def commit(self) -> None:
+        """Flush, commit every connection, and let go of them.
+
+        :raises CommitOutcomeUnknown: the connection was lost before the database had answered.
+        """
+        session = self.session
+        self._check_open("commit()")
+        if self.state is not TransactionState.PREPARED:
+            self.check_active()
+        with self._ending("commit()"):
+            if self.state is not TransactionState.PREPARED:
+                self._prepare()
+            if not self.is_subtransaction and self._connections:
+                try:
+                    commit_all(self)
+                except BaseException as err:
+                    self._undo(err)
+                    self.close()
+                    raise
+            self.state = TransactionState.COMMITTED
+            try:
+                if self.parent is None:
+                    session._committed(self)
+                elif self.nested:
+                    self._hand_to_parent(self.parent)
+            finally:
+                self.close()
 
     def rollback(self) -> None:
         """Roll every connection back and put the objects where the database has them."""
-        self._check_open()
-        self._end_inner(rollback=True)
-        if self.state is TransactionState.ACTIVE:
-            self._undo(None)
+        self._check_open("rollback()")
+        with self._ending("rollback()"):
+            self._finish_inner(rollback=True)
+            if self.is_subtransaction:
+                self._deactivate_around(self.cause)
+            elif self.state is not TransactionState.DEACTIVE:
+                self._undo(None)
+            else:
+                self.session._discard_late_changes(self)
         self.close()
 
     def fail(self, cause: BaseException) -> None:
         """Roll back because a flush failed; ``rollback()`` must be called before anything else."""
-        if self.state is TransactionState.ACTIVE:
+        if self.is_subtransaction:
+            self._deactivate_around(cause)
+        elif self.state is TransactionState.ACTIVE:
             self._undo(cause)
-            self.state = TransactionState.DEACTIVE
-            self.cause = cause
+
+    def _deactivate_around(self, cause: BaseException | None) -> None:
+        """Roll back the transaction that this one is a part of, up to a savepoint."""
+        whole: SessionTransaction = self
+        while whole.is_subtransaction and whole.parent is not None:
+            whole.state, whole.cause = TransactionState.DEACTIVE, cause
+            whole = whole.parent
+        if whole.state is TransactionState.ACTIVE:
+            whole._undo(cause)
 
     def _undo(self, cause: BaseException | None) -> None:
-        first: BaseException | None = None
-        for _, transaction, _, _ in list(self.connections.values()):
-            try:
-                transaction.rollback()
-            except BaseException as err:
-                if cause is not None:
-                    cause.add_note(f"The rollback that followed failed too: {err!r}")
-                elif first is None:
-                    first = err
-        self.session._rolled_back(self)
+        """Roll back, in the databases and in memory; what fails on the way is told, after all has been tried."""
+        first = roll_back_all(self, cause)
         self.state = TransactionState.DEACTIVE
         self.cause = cause
+        self.session._rolled_back(self)
         if first is not None:
             self.close()
             raise first
@@ -216,9 +289,13 @@ class SessionTransaction:
         for state, old in self.rekeyed.items():
             parent.rekeyed.setdefault(state, old)
 
-    def _end_inner(self, rollback: bool = False) -> None:
+    def _finish_inner(self, rollback: bool = False) -> None:
         """End the savepoints begun within this transaction first."""
         inner = self.session._transaction
+        if inner is self:
+            return
+        if not self._is_around(inner):
+            raise InvalidRequestError("This transaction is none of its session's any more: another one has begun.")
         while inner is not None and inner is not self:
             outer = inner.parent
             if rollback:
@@ -227,8 +304,16 @@ class SessionTransaction:
                 inner.commit()
             inner = outer
 
-    def close(self) -> None:
-        """Give the connections back; whatever was not committed is rolled back."""
+    def _is_around(self, inner: SessionTransaction | None) -> bool:
+        while inner is not None and inner is not self:
+            inner = inner.parent
+        return inner is self
+
+    def close(self, invalidate: bool = False) -> None:
+        """Give the connections back; whatever was not committed is rolled back.
+
+        :param invalidate: throw the connections away.
+        """
         if self.state is TransactionState.CLOSED:
             return
         finished = self.state is TransactionState.COMMITTED
@@ -236,14 +321,12 @@ class SessionTransaction:
         session = self.session
         if session._transaction is self:
             session._transaction = self.parent
+        try:
+            if self._connections and not self.is_subtransaction:
+                give_back(self, finished, invalidate)
+        finally:
             if self.parent is None:
                 session._after_transaction()
-        for connection, transaction, owned, commits in list(self.connections.values()):
-            if owned:
-                connection.close()  # which rolls back what has not ended
-            elif not finished and commits and transaction.is_active:
-                transaction.close()
-        self.connections.clear()
 
     def __enter__(self) -> SessionTransaction:
         self.check_active()
@@ -254,7 +337,7 @@ class SessionTransaction:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.session._context, self._outer_context = self._outer_context, None
-        if kind is None and self.state in (TransactionState.ACTIVE, TransactionState.DEACTIVE):
+        if kind is None and self.state not in (TransactionState.COMMITTED, TransactionState.CLOSED):
             try:
                 self.commit()
             except BaseException:
@@ -262,4 +345,10 @@ class SessionTransaction:
                     self.rollback()
                 raise
         elif self.state is not TransactionState.CLOSED:
-            self.rollback()
+            if error is None:
+                self.rollback()
+                return
+            try:
+                self.rollback()
+            except Exception as err:  # the first cause is the one to tell
+                error.add_note(f"The rollback that followed failed too: {err!r}")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import length_hint
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..exc import InvalidRequestError
+from ..exc import InvalidRequestError, SAWarning
 from ..kernel.collector import paused_for
 from ..state.instance import DELETED, DETACHED, PERSISTENT, InstanceState
 from ..state.mutable import changed_in_place
@@ -62,7 +63,9 @@ class Writing(Cascading):
         _guard: Guard
         _flushing: bool
 
-        def _begin(self, origin: SessionTransactionOrigin) -> SessionTransaction: ...
+        def _begin(
+            self, origin: SessionTransactionOrigin, execution_options: Mapping[str, Any] | None = None
+        ) -> SessionTransaction: ...
 
         def _need_transaction(self) -> SessionTransaction: ...
 
@@ -347,6 +350,17 @@ class Writing(Cascading):
         if transaction.origin is SessionTransactionOrigin.SUBTRANSACTION:
             return  # a flush of its own took nothing over, so its objects stand as before
         self._restore(transaction)
+
+    def _discard_late_changes(self, transaction: SessionTransaction) -> None:
+        """At the rollback() that a failed flush asked for, drop what was done to objects after it."""
+        if transaction.origin is not SessionTransactionOrigin.SUBTRANSACTION and not self._is_clean():
+            warnings.warn(
+                "Objects were added, changed or deleted after this session's transaction had been rolled back, and "
+                "before rollback() was called: those changes are dropped.",
+                SAWarning,
+                stacklevel=4,
+            )
+            self._restore(transaction)
 
     def _restore(self, transaction: SessionTransaction | None) -> None:
         """Put every object where the database has it."""

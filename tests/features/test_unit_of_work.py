@@ -454,6 +454,19 @@ def test_value_read_and_not_changed_is_no_update(lite):
     assert flushed(lite) == []
 
 
+def test_a_deleted_object_changed_in_place_does_not_come_back_over_a_row_with_its_key(lite):
+    item = Item(id=1, name="a", data={"a": 1})
+    lite.add(item)
+    lite.flush()
+    item.data["a"] = 2
+    lite.delete(item)
+    lite.flush()
+    del item
+    lite.add(Item(id=1, name="b"))
+    lite.commit()
+    assert stored(lite, Item.__table__.c.data) == [(None,)]
+
+
 def test_change_in_place_is_undone_by_rollback(lite):
     item = Item(name="a", data={"a": 1})
     lite.add(item)

@@ -116,6 +116,23 @@ class Relation:
         """Return what is not in the ``__dict__``, loaded where it can be."""
         raise NotImplementedError
 
+    def load_anyway(self, state: InstanceState, instance: Any) -> Any:
+        """Return the value, loaded if need be though ``lazy="raise"`` forbids that to the program.
+
+        A cascade, a flush and ``merge()`` must know what is there.
+        """
+        found = instance.__dict__.get(self.key, NO_VALUE)
+        if found is not NO_VALUE:
+            return found
+        loader = None if state.owner is None else state.owner.loader
+        if loader is None:
+            return self.get(state, instance)
+        loader.forced += 1
+        try:
+            return self.get(state, instance)
+        finally:
+            loader.forced -= 1
+
     # -- telling the session ----------------------------------------------------------
 
     def reached(

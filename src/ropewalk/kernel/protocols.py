@@ -14,6 +14,9 @@ class LazyLoader(Protocol):
     def load_attribute(self, state: Any, instance: Any, key: str) -> Any:
         """Load attribute ``key`` of ``instance`` (and what is due with it) and return its value."""
 
+    forced: int
+    """How deep we are in loads for the unit of work itself, which ``lazy="raise"`` does not forbid."""
+
 
 class ChangeSink(Protocol):
     """Where instrumentation reports the first change of a persistent object.

@@ -20,12 +20,12 @@ def load_related(session: Any, state: InstanceState, instance: Any, key: str) ->
     node = peers.node_of(state)
     choice = None if node is None else node.choices.get(key)
     lazy = prop.lazy if choice is None else choice.kind
-    if lazy == "raise":
+    if lazy == "raise" and not session.forced:
         raise forbidden(state, prop, "raise")
     fetch = fetch_for(prop) if choice is None else choice.fetch
     if fetch.by_target_key and _held_already(session, fetch, state, instance):
         return instance.__dict__[key]
-    if lazy == "raise_on_sql":
+    if lazy == "raise_on_sql" and not session.forced:
         raise forbidden(state, prop, "raise_on_sql")
     if lazy == "noload":
         return _nothing(state, instance, prop)

@@ -158,21 +158,23 @@ def due_with(state: InstanceState, key: str) -> frozenset[str]:
     mapper = state.mapper
     held = state.dict
     prop = mapper.column_props[key]
-    extra = state.extra or {}
-    named = set(extra.get("expired_keys", ()))
     keys = {key}
-    if prop.deferred and key not in named:
+    if prop.deferred:
         keys |= {
             p.key
             for p in mapper.column_props.values()
             if prop.deferred_group is not None and p.deferred_group == prop.deferred_group and p.key not in held
         }
-    else:
-        keys |= named
     if state.expired or not prop.deferred:
-        keys |= {p.key for p in default_props(mapper) if p.key not in held}
+        keys |= due_columns(state)
     committed = state.committed or {}
     return frozenset(k for k in keys if k == key or (k not in held and k not in committed))
+
+
+def due_columns(state: InstanceState) -> set[str]:
+    """Return the columns that an object lacks, of those that its mapping does not defer."""
+    held, committed = state.dict, state.committed or {}
+    return {p.key for p in default_props(state.mapper) if p.key not in held and p.key not in committed}
 
 
 def load_keys(

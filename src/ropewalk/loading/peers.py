@@ -30,12 +30,21 @@ class Peers(list[InstanceState]):
     :ivar node: what the query wished for these objects: what loads later must honour it.
     """
 
-    __slots__ = ("alone", "node")
+    __slots__ = ("_left", "alone", "node")
 
     def __init__(self, node: Any = None, alone: bool = False) -> None:
         super().__init__()
         self.node = node
         self.alone = alone
+        self._left: Peers | None = None
+
+    @property
+    def left(self) -> Peers:
+        """What a state holds that has left the session: the wishes, and none of the others."""
+        found = self._left
+        if found is None:
+            found = self._left = Peers(self.node, self.alone)
+        return found
 
 
 class Saved:

@@ -208,6 +208,7 @@ class _Source:
             self.globals[f"forbidden{n}"] = slot.forbidden
             new(f"        s{n}.set_extra('forbidden', forbidden{n})")
         self.globals[f"keys{n}"] = slot.keys
+        self.globals[f"all{n}_keys"] = frozenset(slot.keys)
         row = "(" + ", ".join(values) + ",)"
         line("    else:")
         line(f"        if s{n}.peers is not peers{own}: s{n}.peers = peers{own}; peer{own}(s{n})")
@@ -222,9 +223,9 @@ class _Source:
             for key, value in zip(slot.keys, values, strict=True):
                 line(f"            d[{key!r}] = {value}")
             line(f"            s{n}.expired = {not slot.complete}")
-            line(f"        elif s{n}.expired or len(e{n}.__dict__) < {len(slot.keys)}:")
+            line(f"        elif s{n}.expired or not e{n}.__dict__.keys() >= all{n}_keys:")
         else:
-            line(f"        if s{n}.expired or len(e{n}.__dict__) < {len(slot.keys)}:")
+            line(f"        if s{n}.expired or not e{n}.__dict__.keys() >= all{n}_keys:")
         line(f"            fill(s{n}, e{n}, keys{n}, {row}, False)")
 
 

@@ -61,7 +61,7 @@ class Choice:
 
         if not (self.node.matters or self.criteria or loads_more(self.prop.mapper)):
             return fetch_for(self.prop)
-        return Fetch(self.prop, self.node, self.criteria)
+        return Fetch(self.prop, self.node.later, self.criteria)
 
 
 class Node:
@@ -89,6 +89,14 @@ class Node:
     def matters(self) -> bool:
         """Whether there is anything to do beside fetching the usual columns."""
         return bool(self.wishes) or any(c.kind in JOINED or c.kind in AFTERWARDS for c in self.choices.values())
+
+    @cached_property
+    def later(self) -> Node:
+        """The same for a statement of our own, which has none of the joins that ``contains_eager`` speaks of."""
+        if not any(wish.kind == "contains" for wish in self.wishes):
+            return self
+        wishes = [w._replace(kind="select", detail=None) if w.kind == "contains" else w for w in self.wishes]
+        return Node(self.entity, wishes, self.trail[:-1])
 
     # -- columns ------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from sqlalchemy import Result, ScalarResult, text
 
-from . import reading
+from . import reading, refreshing
 
 if TYPE_CHECKING:
     from sqlalchemy.sql.selectable import TypedReturnsRows
@@ -165,7 +165,7 @@ class Asking:
     ) -> None:
         """Read an object's attributes anew, dropping unflushed changes of them."""
         with self._guard("refresh()"):
-            reading.refresh(self, instance, attribute_names, with_for_update)  # type: ignore[arg-type]
+            refreshing.refresh(self, instance, attribute_names, with_for_update)  # type: ignore[arg-type]
 
     def load_attribute(self, state: InstanceState, instance: Any, key: str) -> Any:
         """Load an attribute that an object lacks; called by the attribute itself."""

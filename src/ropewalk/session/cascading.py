@@ -156,7 +156,7 @@ def delete(session: Session, state: InstanceState, instance: Any) -> None:
 def _deleted_with(state: InstanceState, instance: Any) -> Iterator[Any]:
     for relation in relations_with(state.mapper, "delete"):
         if relation.key not in instance.__dict__ and state.pk is not None and not relation.prop.passive_deletes:
-            getattr(instance, relation.key)
+            relation.load_anyway(state, instance)
         held = instance.__dict__.get(relation.key)
         if held is not None:
             yield from [other for other in members_of(relation, held) if other is not None]
@@ -171,7 +171,7 @@ def _deleted_with(state: InstanceState, instance: Any) -> Iterator[Any]:
             and prop.direction is not MANYTOONE
             and prop.lazy not in ("dynamic", "write_only")
         ):
-            getattr(instance, key)
+            state.mapper.class_manager.relations[key].load_anyway(state, instance)
 
 
 # -- expunge, expire -----------------------------------------------------------------------
@@ -185,11 +185,15 @@ def expunge(session: Session, state: InstanceState, instance: Any) -> None:
     moves.release(session, [other for other in found if other is not state and other.owner is owner])
 
 
-def expire(state: InstanceState, instance: Any) -> None:
-    """Forget what an object holds, and what goes with it along ``refresh-expire``."""
+def expire(session: Session, state: InstanceState, instance: Any) -> None:
+    """Forget what an object holds, and what goes with it along ``refresh-expire``.
+
+    A new object that is no orphan only because of what is forgotten leaves the session.
+    """
     owner = state.owner
-    found = reach(state, instance, "refresh_expire")
-    moves.expire([other for other in found if other.owner is owner and other.pk is not None])
+    found = [other for other in reach(state, instance, "refresh_expire") if other.owner is owner]
+    moves.release(session, [other for other in found if other.pk is None])
+    moves.expire([other for other in found if other.pk is not None])
 
 
 def reach(state: InstanceState, instance: Any, cascade: str) -> dict[InstanceState, Any]:
@@ -200,9 +204,12 @@ def reach(state: InstanceState, instance: Any, cascade: str) -> dict[InstanceSta
     waiting = [(state, instance)]
     for state, instance in waiting:
         for relation in relations_with(state.mapper, cascade):
+            stays = cascade == "refresh_expire" and not relation.prop.cascade.delete_orphan
             for other in loaded_members(relation, state, instance):
                 other_state = None if other is None else state_of(other)
-                if other_state is not None and other_state not in found:
+                if other_state is None or (stays and other_state.pk is None):
+                    continue
+                if other_state not in found:
                     found[other_state] = other
                     waiting.append((other_state, other))
     return found

@@ -77,7 +77,7 @@ class _Merge:
                 continue  # the other side, where we come from, sets both
             self._relations.append((relation, state, source))
             if self._load and state_in(target).pk is not None:
-                getattr(target, relation.key)  # loads members together that would be loaded one by one
+                relation.load_anyway(state_in(target), target)  # loads members together, not one by one
             for other in _members(relation, source):
                 if other is not None:
                     self._reached.add((state_in(other), relation.prop))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..exc import InvalidRequestError, UnmappedInstanceError
 from ..instrumentation.pending import forget_pending
+from ..loading.peers import Peers
 from ..state.instance import DELETED, DETACHED, PENDING, PERSISTENT, TRANSIENT, InstanceState, state_of
 
 if TYPE_CHECKING:
@@ -138,7 +139,8 @@ def let_go(state: InstanceState, to_transient: bool = False) -> None:
     if state.status == DELETED and not to_transient:
         state.set_extra("was_deleted", True)
     state.owner = None
-    state.peers = None
+    if (peers := state.peers) is not None:
+        state.peers = peers.left if type(peers) is Peers and not to_transient else None
     if to_transient or state.pk is None:
         forget_pending(state)
         state.pk = None

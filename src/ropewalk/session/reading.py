@@ -10,7 +10,7 @@ from sqlalchemy.sql.dml import UpdateBase
 
 from ..exc import ArgumentError, InvalidRequestError, NoResultFound, UnmappedClassError
 from ..kernel.core import raw_rows, statement_entity
-from ..loading import lazy, ondemand, together
+from ..loading import lazy, ondemand, refreshing, together
 from ..loading.entities import default_props
 from ..loading.from_statement import FromStatement
 from ..loading.plan import Bound, has_entities, plan_for
@@ -249,14 +249,14 @@ def _read(
             return query.load(session.connection_for(mapper), session.identity_map, pk, populate)
         with session._unit():
             return query.load(session.connection_for(mapper), session.identity_map, pk, populate)
-    statement = _locked(query.statement, with_for_update)
+    statement = locked(query.statement, with_for_update)
     if more:
         statement = (
             select(mapper.class_)
             .options(*options)
             .where(*(c == v for c, v in zip(mapper.primary_key, (pk,) if mapper.single_pk else pk, strict=True)))
         )
-        statement = _locked(statement, with_for_update) or statement
+        statement = locked(statement, with_for_update) or statement
         found = load(session, plan_for(statement), statement, None, {"populate_existing": populate}, bind_arguments)
         return found[0] if found else None
     core_options = {k: v for k, v in (execution_options or {}).items() if k not in _OURS}
@@ -272,7 +272,7 @@ def _read(
         )
 
 
-def _locked(statement: Any, with_for_update: Any) -> Any:
+def locked(statement: Any, with_for_update: Any) -> Any:
     """Return the statement with FOR UPDATE as asked, or None where it is not."""
     if with_for_update is None or with_for_update is False:
         return None
@@ -312,6 +312,8 @@ def load_attribute(session: Session, state: InstanceState, instance: Any, key: s
     """Load a relationship; or a column's attribute, and what is due with it, from the object's row."""
     mapper = state.mapper
     if key in mapper.relationship_props:
+        if state.expired and _refreshed_with(session, state, instance, key):
+            return instance.__dict__[key]
         return lazy.load_related(session, state, instance, key)
     prop = mapper.column_props[key]
     forbidden = state.extra is not None and key in state.extra.get("forbidden", ())
@@ -326,8 +328,17 @@ def load_attribute(session: Session, state: InstanceState, instance: Any, key: s
         raise InvalidRequestError(
             f"{state.describe()} is {state.status_name}: its attribute {key!r} cannot be loaded any more."
         )
+    session._autoflush()
+    if key in instance.__dict__:
+        return instance.__dict__[key]
     keys = ondemand.due_with(state, key)
     lacking = together.lacking_too(state, instance, key)
+    if state.expired and (node := refreshing.node_for(state)) is not None:
+        with session._unit():
+            if refreshing.load_around(session, state, lacking, node, keys):
+                if key not in instance.__dict__:
+                    raise ondemand.row_is_gone(state)
+                return instance.__dict__[key]
     if len(lacking) > 1:
         with session._unit():
             together.load_keys(mapper, lacking, keys, session.connection_for(mapper), session.identity_map)
@@ -336,6 +347,17 @@ def load_attribute(session: Session, state: InstanceState, instance: Any, key: s
     if not _fetch(session, state, instance, keys):
         raise ondemand.row_is_gone(state)
     return instance.__dict__.get(key)
+
+
+def _refreshed_with(session: Session, state: InstanceState, instance: Any, key: str) -> bool:
+    """Read an expired object anew where that loads a relationship too; return whether it is there now."""
+    node = refreshing.node_for(state)
+    if node is None or key not in refreshing.eager_in(node) or state.status != PERSISTENT:
+        return False
+    lacking = together.lacking_too(state, instance, key)
+    with session._unit():
+        refreshing.load_around(session, state, lacking, node, ondemand.due_columns(state))
+    return key in instance.__dict__
 
 
 def _fetch(
@@ -348,7 +370,7 @@ def _fetch(
 ) -> bool:
     statement = None
     if with_for_update:
-        statement = _locked(ondemand.by_key(state.mapper, frozenset(keys)).statement, with_for_update)
+        statement = locked(ondemand.by_key(state.mapper, frozenset(keys)).statement, with_for_update)
     with session._unit():
         connection = session.connection_for(state.mapper)
         return ondemand.load_keys(state, instance, keys, connection, overwrite, statement)
@@ -358,32 +380,3 @@ def _revive(session: Session, state: InstanceState, instance: Any) -> bool:
     """Read an expired object anew; False where its row is gone."""
     keys = [p.key for p in default_props(state.mapper) if p.key not in state.dict]
     return not keys or _fetch(session, state, instance, keys)
-
-
-def refresh(session: Session, instance: Any, names: Iterable[str] | None, with_for_update: Any) -> None:
-    """See :meth:`Session.refresh`."""
-    state = moves.state_in(instance)
-    if state.owner is not session.identity_map or state.status != PERSISTENT:
-        raise InvalidRequestError(
-            f"{state.describe()} is {state.status_name} and not persistent in this session, so it cannot be refreshed."
-        )
-    mapper = state.mapper
-    if names is None:
-        keys = [p.key for p in mapper.column_props.values() if p in default_props(mapper) or p.key in state.dict]
-        moves.expire([state])
-    else:
-        keys = list(names)
-        unknown = [key for key in keys if key not in mapper.props]
-        if unknown:
-            raise InvalidRequestError(
-                f"{mapper.class_.__name__} has no attribute {unknown[0]!r} to refresh; it has "
-                f"{', '.join(mapper.props)}."
-            )
-        keys = [mapper.props[k].name if mapper.props[k].is_synonym else k for k in keys]  # type: ignore[attr-defined]
-        moves.expire_keys(state, keys)
-    session._autoflush()  # not before: what is refreshed loses its changes
-    if not _fetch(session, state, instance, keys, True, with_for_update):
-        raise InvalidRequestError(f"Could not refresh {state.describe()}: it has no row in the database any more.")
-    for key in keys:
-        if key in mapper.relationship_props and key not in instance.__dict__:
-            lazy.load_alone(session, state, instance, key)

@@ -112,6 +112,7 @@ class Session(Asking, Writing, Transacting):
         self._context: SessionTransaction | None = None  # the innermost with block of a transaction
         self._guard = Guard()
         self._flushing = False
+        self.forced = 0
         self._closed_for_good = False
         _sessions[self.hash_key] = weakref.ref(self)
 

@@ -150,7 +150,7 @@ class Writing(Cascading):
                 f"{state.describe()} is {state.status_name}; only what is persistent in this session can be expired."
             )
         if attribute_names is None:
-            cascading.expire(state, instance)
+            cascading.expire(self, state, instance)  # type: ignore[arg-type]
         else:
             moves.expire_keys(state, attribute_names)
 

@@ -204,7 +204,7 @@ class _Search:
                 continue
             instance = state()
             if not relation.prop.passive_updates and relation.key not in instance.__dict__:
-                getattr(instance, relation.key)
+                relation.relation.load_anyway(state, instance)
             for other in relation.history(state).unchanged:
                 if other is None:
                     continue

@@ -69,7 +69,7 @@ class RelationPlan:
     def loaded_history(self, state: InstanceState, instance: Any) -> History:
         """Return what came and went, the collection loaded first unless the database is to see to it."""
         if self.key not in instance.__dict__ and not self.prop.passive_deletes and self._can_load(state):
-            getattr(instance, self.key)
+            self.relation.load_anyway(state, instance)
         return self.history(state)
 
     def _can_load(self, state: InstanceState) -> bool:

@@ -66,6 +66,7 @@ def _forget_deleted(identity_map: IdentityMap, plan: MapperPlan, states: list[In
             identity_map.remove(state)
         state.status = DELETED
         state.first_key = None
+        state.mutables = None  # changed in place, it must not come back to life over a row that takes its key
     for others in (identity_map.modified, identity_map.watched, identity_map.held):
         if others:
             for state in states:

@@ -89,6 +89,7 @@ def save_objects(session: Session, objects: Iterable[object], return_defaults: b
             if return_defaults:
                 for instance, values in together:
                     instance.__dict__.update({key: values[key] for key in mapper.pk_keys})
+                    moves.has_row_now(moves.state_in(instance))
         else:
             update_mappings(session, mapper, [_changes(instance, changed_only) for _, instance in group])
 

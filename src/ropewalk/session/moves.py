@@ -182,6 +182,15 @@ def lose(session: Session, state: InstanceState) -> None:
         session._transaction.deleted[state] = None
 
 
+def has_row_now(state: InstanceState) -> None:
+    """Give an object that was inserted outside the session the identity of its row: it is detached."""
+    values = tuple(state.dict[key] for key in state.mapper.pk_keys)
+    state.pk = values[0] if state.mapper.single_pk is not None else values
+    state.committed = None
+    if state.status == TRANSIENT:
+        state.status = DETACHED
+
+
 # -- expiry ------------------------------------------------------------------------------
 
 

@@ -8,52 +8,43 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Table, delete, update
 
 from ..exc import ArgumentError, InvalidRequestError
-from ..kernel.core import attribute_key_of
-from ..state.instance import DELETED, PERSISTENT, InstanceState
-from . import moves
+from ..kernel.core import statement_entity
+from ..loading.returning import prop_for
+from . import dml
 from .query_names import unknown_name
 from .query_select import select_of
+from .synchronizing import check_strategy
 
 if TYPE_CHECKING:
     from ..mapping.mapper import Mapper
 
-STRATEGIES = ("auto", "evaluate", "fetch", False)
-
 
 def update_rows(query: Any, values: Any, synchronize: Any, arguments: Mapping[str, Any] | None) -> int:
     """See :meth:`Query.update`."""
-    mapper, table = _target(query, synchronize)
+    mapper, entity = _target(query, synchronize)
+    if not isinstance(values, Mapping) and not all(isinstance(pair, (list, tuple)) for pair in values):
+        raise ArgumentError("Query.update() takes a dictionary, or a list of (attribute, value) pairs.")
     pairs = values.items() if isinstance(values, Mapping) else values
     changes = [(_key_for(mapper, key), value) for key, value in pairs]
-    columns = [(mapper.column_props[key].columns[0], value) for key, value in changes]
     given = dict(arguments or {})
-    statement: Any = update(table).where(*_criteria(query))
+    statement: Any = update(entity).where(*_criteria(query))
     if given.pop("preserve_parameter_order", False):
-        statement = statement.ordered_values(*columns)
+        statement = statement.ordered_values(*changes)
     else:
-        statement = statement.values(dict(columns))
-    states = _matching(query, mapper, synchronize)
-    count = _run(query, mapper, statement.with_dialect_options(**given))
-    changed = {key for key, _ in changes}
-    changed.update(key for key, prop in mapper.column_props.items() if _made_by_update(prop.columns[0]))
-    for state in states:
-        if state.status == PERSISTENT:
-            moves.expire_keys(state, changed)
-    return count
+        statement = statement.values(dict(changes))
+    return _run(query, statement.with_dialect_options(**given), synchronize)
 
 
 def delete_rows(query: Any, synchronize: Any, arguments: Mapping[str, Any] | None) -> int:
     """See :meth:`Query.delete`."""
-    mapper, table = _target(query, synchronize)
-    statement: Any = delete(table).where(*_criteria(query)).with_dialect_options(**dict(arguments or {}))
-    states = _matching(query, mapper, synchronize)
-    return _run(query, mapper, statement, states)
+    _, entity = _target(query, synchronize)
+    statement: Any = delete(entity).where(*_criteria(query)).with_dialect_options(**dict(arguments or {}))
+    return _run(query, statement, synchronize)
 
 
-def _target(query: Any, synchronize: Any) -> tuple[Mapper[Any], Table]:
-    """Return what is changed, after a look at whether the query can be an UPDATE or DELETE at all."""
-    if synchronize not in STRATEGIES:
-        raise ArgumentError(f"synchronize_session is one of {', '.join(map(repr, STRATEGIES))}; got {synchronize!r}.")
+def _target(query: Any, synchronize: Any) -> tuple[Mapper[Any] | None, Any]:
+    """Return the mapper, and the class or table that is changed; refuse a query that cannot be an UPDATE or DELETE."""
+    check_strategy(synchronize)
     steps = {f"{name}()" for name, _, _ in query._steps if name not in ("where", "filter_by")}
     if query._has_rows_limited:
         steps.add("limit() or offset()")
@@ -67,9 +58,11 @@ def _target(query: Any, synchronize: Any) -> tuple[Mapper[Any], Table]:
             f"{', '.join(sorted(steps))}."
         )
     mapper = query._mapper
+    if mapper is None and len(clauses := query._clauses()) == 1 and isinstance(clauses[0], Table):
+        return None, clauses[0]
     if mapper is None or not isinstance(mapper.local_table, Table):
         raise ArgumentError("Query.update() and Query.delete() need a query of one class that is mapped to a table.")
-    return mapper, mapper.local_table
+    return mapper, mapper.class_
 
 
 def _criteria(query: Any) -> Iterable[Any]:
@@ -77,56 +70,33 @@ def _criteria(query: Any) -> Iterable[Any]:
     return () if clause is None else (clause,)
 
 
-def _key_for(mapper: Mapper[Any], key: Any) -> str:
+def _key_for(mapper: Mapper[Any] | None, key: Any) -> Any:
     """Return the attribute that a key of ``values`` means: a name, an attribute or a column."""
-    name: Any = key
-    if not isinstance(key, str):
-        clause = key.__clause_element__() if hasattr(key, "__clause_element__") else key
-        name = attribute_key_of(clause) or mapper.key_of.get(clause)
-    prop: Any = mapper.props.get(name)
-    if prop is not None and prop.is_synonym:
-        name, prop = prop.name, mapper.props.get(prop.name)
-    if prop is None or not prop.is_column or not prop.writable:
+    if mapper is None:
+        return key
+    prop = prop_for(mapper, key)
+    if prop is not None:
+        return prop.key
+    clause = key.__clause_element__() if hasattr(key, "__clause_element__") else key
+    if isinstance(key, str) or getattr(clause, "_annotations", None):
         problem = f"update() was given {str(key)!r}, which {mapper.class_.__name__} has no column for"
         raise unknown_name(str(key), problem, mapper.column_props)
-    return name  # type: ignore[no-any-return]
+    return key  # another table's column, or a name for Core to judge
 
 
-def _made_by_update(column: Any) -> bool:
-    return getattr(column, "onupdate", None) is not None or getattr(column, "server_onupdate", None) is not None
-
-
-def _matching(query: Any, mapper: Mapper[Any], synchronize: Any) -> list[InstanceState]:
-    """Return the states of those objects in the session whose rows meet the criteria.
-
-    The database decides, by one SELECT of keys; it is spared where the session holds no such object.
-    """
+def _run(query: Any, statement: Any, synchronize: Any) -> int:
+    """Execute, and return how many rows were touched."""
     session = query.session
+    options = {k: v for k, v in query._execution.items() if k not in ("populate_existing", "yield_per")}
+    options["synchronize_session"] = synchronize
     with session._guard("query"):
-        if query._execution.get("autoflush", True):
-            session._autoflush()
-    entries = session.identity_map.map_for(mapper)
-    if not synchronize or not entries:
-        return []
-    keys = [getattr(mapper.class_, key) for key in mapper.pk_keys]
-    rows = query.with_entities(*keys).all()
-    found = (entries.get(row[0] if mapper.single_pk is not None else tuple(row)) for row in rows)
-    return [state for state in found if state is not None]
-
-
-def _run(query: Any, mapper: Mapper[Any], statement: Any, gone: Iterable[InstanceState] = ()) -> int:
-    """Execute; the states in ``gone`` have lost their rows by it."""
-    session = query.session
-    options = {k: v for k, v in query._execution.items() if k not in ("autoflush", "populate_existing", "yield_per")}
-    with session._guard("query"), session._unit() as transaction:
-        connection = session.connection_for(mapper, statement)
-        result = connection.execute(statement, dict(query._params) or None, execution_options=options)
+        given = dict(query._params) or None
+        result: Any
+        if statement_entity(statement) is None:
+            with session._unit():
+                result = session.for_statement(statement).execute(statement, given, execution_options=options)
+        else:
+            result = dml.execute(session, statement, given, options, None)
         count: int = result.rowcount
         result.close()
-        for state in gone:
-            session._deleted.pop(state, None)
-            if state.status == PERSISTENT:
-                session.identity_map.remove(state)
-                state.status = DELETED
-                transaction.deleted[state] = None
         return count

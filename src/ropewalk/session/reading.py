@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Result, select
 from sqlalchemy.sql.dml import UpdateBase
+from sqlalchemy.sql.lambdas import StatementLambdaElement
 
 from ..exc import ArgumentError, InvalidRequestError, NoResultFound, UnmappedClassError
 from ..kernel.core import raw_rows, statement_entity
+from ..kernel.dml import resolved_lambda
 from ..loading import lazy, ondemand, refreshing, together
 from ..loading.entities import default_props
 from ..loading.from_statement import FromStatement
@@ -18,7 +20,7 @@ from ..loading.results import result_of, streamed
 from ..loading.rows import hold
 from ..loading.wishes import loads_more
 from ..state.instance import PERSISTENT, InstanceState
-from . import moves
+from . import dml, moves
 from .transaction import SessionTransactionOrigin
 
 if TYPE_CHECKING:
@@ -121,25 +123,21 @@ def _execute_core(
     bind_arguments: Mapping[str, Any] | None,
 ) -> Result[Any]:
     """Execute a statement without entities: Core's own result."""
+    if isinstance(statement, StatementLambdaElement):
+        return execute(session, resolved_lambda(statement), params, execution_options, bind_arguments)
     if isinstance(statement, type) or not hasattr(statement, "compile"):
         raise ArgumentError(f"execute() takes a statement such as select(...), or SQL text; got {statement!r}.")
+    if isinstance(statement, UpdateBase) and statement_entity(statement) is not None:
+        options = {**statement.get_execution_options(), **(execution_options or {})}
+        return dml.execute(session, statement, params, options, bind_arguments)
     if not (execution_options and execution_options.get("autoflush") is False):
         session._autoflush()
-    is_dml = isinstance(statement, UpdateBase)
     with session._unit() as transaction:
         connection = session.for_statement(statement, bind_arguments)
         result = connection.execute(statement, params, execution_options=dict(execution_options or {}))
-        if is_dml and (entity := statement_entity(statement)) is not None:
-            _forget_what_changed(session, entity.mapper)
         if transaction.origin is SessionTransactionOrigin.SUBTRANSACTION and result.returns_rows:
             return result.freeze()()  # the connection goes back with the unit
         return result
-
-
-def _forget_what_changed(session: Session, mapper: Any) -> None:
-    """After an UPDATE or DELETE in bulk, read the objects that it may have touched anew."""
-    states = session.identity_map.map_for(mapper).values()
-    moves.expire([s for s in list(states) if s.mapper.isa(mapper) and s.committed is None])
 
 
 def _stream(

@@ -121,6 +121,7 @@ from .state.instance import InstanceState
 
 if TYPE_CHECKING:
     from .ext.associationproxy import AssociationProxy, association_proxy
+    from .ropes.scoped import QueryPropertyDescriptor, scoped_session
     from .session.query import Query
 
 Synonym = SynonymProperty
@@ -161,6 +162,7 @@ __all__ = [
     "PassiveFlag",
     "PropComparator",
     "Query",
+    "QueryPropertyDescriptor",
     "QueryableAttribute",
     "Relationship",
     "RelationshipDirection",
@@ -230,6 +232,7 @@ __all__ = [
     "relationship",
     "remote",
     "retried",
+    "scoped_session",
     "select",
     "selectinload",
     "sessionmaker",
@@ -258,4 +261,8 @@ def __getattr__(name: str) -> Any:
         from .ext import associationproxy
 
         return getattr(associationproxy, name)
+    if name in ("QueryPropertyDescriptor", "scoped_session"):
+        from .ropes import scoped
+
+        return getattr(scoped, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)

@@ -10,7 +10,7 @@ from sqlalchemy.exc import ArgumentError, InvalidRequestError, SAWarning
 from sqlalchemy.util import ScopedRegistry, ThreadLocalRegistry
 
 import ropewalk
-from ropewalk import DeclarativeBase, Query, Session, clear_mappers, relation, scoped_session, select, sessionmaker
+from ropewalk import DeclarativeBase, Query, Session, relation, scoped_session, select, sessionmaker
 
 
 @pytest.fixture
@@ -184,6 +184,7 @@ def test_a_session_class_of_the_programs_own(database):
     scoped.remove()
 
 
+@pytest.mark.filterwarnings("ignore:Two mapped classes")  # mapper() has one registry for all
 class TestContextualMapping:
     """``Session.mapper`` of SQLAlchemy 0.4."""
 
@@ -202,7 +203,6 @@ class TestContextualMapping:
         self.scoped = scoped_session(sessionmaker(engine))
         yield users, addresses
         self.scoped.remove()
-        clear_mappers()
 
     def test_new_objects_save_themselves_and_classes_have_query(self, tables):
         class User:

@@ -2,6 +2,7 @@
 
 ``engine``          runs the test once on each database; ``@pytest.mark.databases(...)`` limits which
 ``sqlite_engine``   a new SQLite file; or ``sqlite_memory_engine``, ``postgresql_engine``, ``mariadb_engine``
+``async_url``       runs the test once with each async driver; see asynchronous.py
 ``--db NAME``       (repeatable, or with commas) runs ``engine`` tests on the named databases only
 """
 
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import databases
 import pytest
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import URL, Engine, create_engine, make_url
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -34,11 +35,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "engine" not in metafunc.fixturenames:
-        return
     marker = metafunc.definition.get_closest_marker("databases")
     allowed = marker.args if marker else databases.NAMES
-    metafunc.parametrize("engine", [name for name in _chosen(metafunc.config) if name in allowed], indirect=True)
+    names = [name for name in _chosen(metafunc.config) if name in allowed]
+    if "engine" in metafunc.fixturenames:
+        metafunc.parametrize("engine", names, indirect=True)
+    if "async_url" in metafunc.fixturenames:
+        drivers = [driver for driver, name in databases.ASYNC_DRIVERS.items() if name in names]
+        metafunc.parametrize("async_url", drivers, indirect=True)
 
 
 def _chosen(config: pytest.Config) -> list[str]:
@@ -50,6 +54,17 @@ def _chosen(config: pytest.Config) -> list[str]:
 def engine(request: pytest.FixtureRequest) -> Engine:
     chosen: Engine = request.getfixturevalue(f"{request.param}_engine")
     return chosen
+
+
+@pytest.fixture
+def async_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[URL]:
+    name = databases.ASYNC_DRIVERS[request.param]
+    if name == "sqlite":
+        yield make_url(f"sqlite+{request.param}:///{tmp_path / 'test.db'}")
+        return
+    database: databases.Database = request.getfixturevalue(name)
+    yield database.url.set(drivername=f"{name}+{request.param}")
+    database.clear()
 
 
 @pytest.fixture

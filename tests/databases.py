@@ -20,6 +20,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, 
 from sqlalchemy.exc import OperationalError
 
 NAMES = ("sqlite", "postgresql", "mariadb")
+ASYNC_DRIVERS = {"aiosqlite": "sqlite", "psycopg": "postgresql", "asyncpg": "postgresql"}
 
 MARIADB_DEFAULT = "mysql+pymysql://root@127.0.0.1:3306/test"
 

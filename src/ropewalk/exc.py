@@ -17,6 +17,7 @@
     │   ├── LoaderStrategyException    a loader strategy that the attribute cannot have
     │   ├── PendingRollbackError       a failed flush awaits rollback()
     │   ├── IllegalStateChangeError    a second thread or task inside a session
+    │   ├── ImplicitLoadError          an unloaded attribute, read in async code without await
     │   └── ResourceClosedError        a transaction that has ended
     ├── UnboundExecutionError          no engine was found for what is asked
     ├── DetachedInstanceError          an unloaded attribute of an object without a session
@@ -41,6 +42,7 @@ from sqlalchemy.exc import (
     IllegalStateChangeError,
     IntegrityError,
     InvalidRequestError,
+    MissingGreenlet,
     MultipleResultsFound,
     NoInspectionAvailable,
     NoResultFound,
@@ -62,6 +64,7 @@ __all__ = [
     "DetachedInstanceError",
     "FlushError",
     "IllegalStateChangeError",
+    "ImplicitLoadError",
     "IntegrityError",
     "InvalidRequestError",
     "LoaderStrategyException",
@@ -158,6 +161,19 @@ class DetachedInstanceError(SQLAlchemyError):
     """An attribute must be loaded and the object belongs to no session.
 
     ``instance`` is the object, ``attribute`` the name that was asked for.
+    """
+
+    def __init__(self, message: str, instance: object = None, attribute: str | None = None) -> None:
+        self.instance = instance
+        self.attribute = attribute
+        super().__init__(message)
+
+
+class ImplicitLoadError(MissingGreenlet):
+    """An attribute that is not loaded was read in async code, where loading must be awaited.
+
+    ``instance`` is the object, ``attribute`` the name that was asked for. It is a MissingGreenlet, as which
+    SQLAlchemy raises it.
     """
 
     def __init__(self, message: str, instance: object = None, attribute: str | None = None) -> None:

@@ -77,3 +77,36 @@ def test_the_orm_of_sqlalchemy_stays_out() -> None:
 )
 def test_both_orms_live_in_one_process(models: str) -> None:
     run(models + USE_BOTH)
+
+
+ASYNC_MODEL = """
+import asyncio
+from ropewalk.ext.asyncio import AsyncSession, create_async_engine
+
+async def use_async(class_):
+    engine = create_async_engine("sqlite+aiosqlite://")
+    async with AsyncSession(engine) as session:
+        await (await session.connection()).run_sync(class_.metadata.create_all)
+        session.add(class_(id=1))
+        await session.commit()
+        assert (await session.get(class_, 1)).id == 1
+    await engine.dispose()
+
+asyncio.run(use_async(Rope))
+"""
+
+
+@pytest.mark.parametrize(
+    "models",
+    [ROPEWALK_MODEL + ASYNC_MODEL + SQLALCHEMY_MODEL, SQLALCHEMY_MODEL + ROPEWALK_MODEL + ASYNC_MODEL],
+    ids=["before SQLAlchemy's", "after SQLAlchemy's"],
+)
+def test_async_sessions_live_beside_the_orm_of_sqlalchemy(models: str) -> None:
+    # Core's asyncio package imports that ORM, so that it comes in here in either case.
+    run(models + USE_BOTH)
+
+
+def test_only_the_async_names_import_cores_asyncio() -> None:
+    look = "import sys; print('sqlalchemy.ext.asyncio' in sys.modules)"
+    assert run("import ropewalk, ropewalk.ext.associationproxy, ropewalk.aio\n" + look) == "False"
+    assert run("import ropewalk.ext.asyncio\n" + look) == "True"

@@ -12,7 +12,10 @@ PACKAGE = Path(__file__).parents[2] / "src" / "ropewalk"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 ORM = ("sqlalchemy.orm", "sqlalchemy.ext.asyncio")  # the second imports the first
-PRIVATE_IMPORTS_ALLOWED = PACKAGE / "kernel" / "core.py"
+# Core's async types are in that second one, and found again by private names. One file brings them in, for
+# programs that import ropewalk.ext.asyncio; test_imports.py sees that nothing else imports it.
+ASYNC_BRIDGE = PACKAGE / "aio" / "bridge.py"
+PRIVATE_IMPORTS_ALLOWED = (PACKAGE / "kernel" / "core.py", ASYNC_BRIDGE)
 
 each_source = pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
 
@@ -45,14 +48,14 @@ def test_no_file_imports_the_orm_of_sqlalchemy(path: Path) -> None:
     found = [
         f"{path}:{line} imports {name}"
         for line, name in imports(path)
-        if any(is_inside(name, package) for package in ORM)
+        if any(is_inside(name, package) for package in (ORM[:1] if path == ASYNC_BRIDGE else ORM))
     ]
     assert not found, "\n".join(found)
 
 
 @each_source
 def test_private_names_of_core_are_imported_in_one_file(path: Path) -> None:
-    if path == PRIVATE_IMPORTS_ALLOWED:
+    if path in PRIVATE_IMPORTS_ALLOWED:
         return
     found = [
         f"{path}:{line} imports {name}; kernel/core.py is the place for that"

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, MetaData, Table
 from sqlalchemy.sql import visitors
+from sqlalchemy.util import immutabledict
 
 from ..exc import ArgumentError, UnboundExecutionError
 from ..kernel.core import entity_of, statement_entity
@@ -66,6 +67,11 @@ class Binds:
 
     def __bool__(self) -> bool:
         return bool(self._by_key)
+
+    @property
+    def named(self) -> Mapping[Any, Bind]:
+        """What was named, to look at."""
+        return immutabledict(self._by_key)
 
     def for_mapper(self, mapper: Any) -> Bind | None:
         for class_ in python_inspect.getmro(mapper.class_):

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from .session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
 S = TypeVar("S", bound=Session)
@@ -62,8 +61,6 @@ if TYPE_CHECKING:
 
 else:
     import functools
-    from collections.abc import Iterator
-    from contextlib import contextmanager
 
     class sessionmaker(type):
         """A factory of sessions, configured once for the whole program; see the typed form above."""
@@ -99,10 +96,8 @@ else:
                 arguments["bind"] = bind
             return super().__call__(**arguments)
 
-        @contextmanager
-        def _begin_session(cls) -> Iterator[Any]:
-            with cls() as session, session.begin():
-                yield session
+        def _begin_session(cls) -> Any:
+            return cls()._in_transaction()
 
         def configure(cls, **new_kw: Any) -> None:
             cls.kw.update(new_kw)

@@ -2,7 +2,8 @@
 
 A session has no locks: it is one workspace for one task. Two threads inside it at once
 would corrupt the identity map without a word; here the second one gets an error that
-names both. Handing a session from one thread to the next, between calls, is fine.
+names both. Handing a session from one thread to the next, between calls, is fine. In an
+AsyncSession tasks are told apart in the same way (``aio/guard.py``).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class Guard:
     __slots__ = ("depth", "holder", "name", "what")
 
     def __init__(self) -> None:
-        self.holder = 0
+        self.holder: Any = 0
         self.depth = 0
         self.name = ""
         self.what = ""

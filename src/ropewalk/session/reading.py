@@ -26,7 +26,17 @@ from .transaction import SessionTransactionOrigin
 if TYPE_CHECKING:
     from .session import Session
 
-_OURS = ("populate_existing", "yield_per", "autoflush", "identity_token", "peers", "synchronize_session")
+# Options that mean nothing to Core, or that it must not see: what is loaded at once is not left on the server.
+_OURS = (
+    "populate_existing",
+    "yield_per",
+    "stream_results",
+    "autoflush",
+    "identity_token",
+    "peers",
+    "synchronize_session",
+)
+_CHUNK = 1_000  # rows of a stream that does not say how many
 
 
 def mapper_of(entity: Any) -> Any:
@@ -78,7 +88,7 @@ def execute_planned(
         with session._unit():
             connection = session.connection_for(plan.subject, statement)
             data = bound.load_all(connection, session.identity_map, None, None, plan.single)
-    elif options.get("yield_per"):
+    elif options.get("yield_per") or (options.get("stream_results") and not _whole_only(plan)):
         return _stream(session, bound, params, options, bind_arguments)
     else:
         data = load(session, bound, statement, params, options, bind_arguments, plan.single)
@@ -140,6 +150,11 @@ def _execute_core(
         return result
 
 
+def _whole_only(plan: Any) -> bool:
+    """Whether a chunk of a plan's rows may end in the middle of an object."""
+    return any(link.prop.uselist for link in plan.links)
+
+
 def _stream(
     session: Session,
     source: Bound,
@@ -150,12 +165,12 @@ def _stream(
     """Load a result a chunk at a time, so that memory does not grow with it."""
     if options.get("autoflush", True):
         session._autoflush()
-    if any(link.prop.uselist for link in source.plan.links):
+    if _whole_only(source.plan):
         raise InvalidRequestError(
             "yield_per() cannot be used with joined collections: a chunk may end in the middle of one. Load them with "
             "selectinload(), or lazily."
         )
-    size = int(options["yield_per"])
+    size = int(options.get("yield_per") or _CHUNK)
     core_options = {k: v for k, v in options.items() if k not in _OURS}
     core_options["stream_results"] = True
     owner = session.identity_map
@@ -168,15 +183,23 @@ def _stream(
     prepared = plan.prepared(connection.dialect)
     opened = connection.execute(source.own_statement(), params, execution_options=core_options)
 
-    def chunks(asked: int | None) -> Iterator[list[Any]]:
+    loaded: Iterator[Any] = iter(())
+
+    def chunks(asked: int | None) -> Iterator[Iterator[Any]]:
         # Core calls this anew for each change of size, and drops the iterator it had.
-        while not opened.closed and (rows := raw_rows(opened, asked or size)):
-            # a server-side cursor describes its columns with the first rows
-            loader = plan.loader(prepared, connection.dialect, opened.cursor, plan.single, populate)
-            peers = plan.new_peers(alone)
-            loaded = loader(rows, owner, peers)
-            if owner.held is not None:
-                hold(owner, peers)
+        nonlocal loaded
+        yield loaded
+        while not opened.closed:
+            with session._guard("reading of a stream"):
+                rows = raw_rows(opened, asked or size)
+                if not rows:
+                    break
+                # a server-side cursor describes its columns with the first rows
+                loader = plan.loader(prepared, connection.dialect, opened.cursor, plan.single, populate)
+                peers = plan.new_peers(alone)
+                loaded = iter(loader(rows, owner, peers))
+                if owner.held is not None:
+                    hold(owner, peers)
             yield loaded
         if not opened.closed:
             opened.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import weakref
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -63,6 +64,9 @@ class Session(Asking, Writing, Transacting):
         all objects that came in the same result.
     :param join_transaction_mode: what to do with a Connection that is in a transaction already.
     """
+
+    _is_asyncio = False
+    _async: weakref.ref[Any] | None = None  # the AsyncSession that has this one inside
 
     def __init__(
         self,
@@ -128,6 +132,12 @@ class Session(Asking, Writing, Transacting):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @contextmanager
+    def _in_transaction(self: Self) -> Iterator[Self]:
+        """What ``begin()`` of a factory gives: this session in a transaction, closed when that has ended."""
+        with self, self.begin():
+            yield self
 
     def __contains__(self, instance: object) -> bool:
         state = moves.state_in(instance)
@@ -203,6 +213,11 @@ class Session(Asking, Writing, Transacting):
         if of_metadata is not None:
             return of_metadata
         raise unbound(mapper, clause)
+
+    @property
+    def binds(self) -> Mapping[Any, Bind]:
+        """The engines that were named for classes and tables; a mapped class also stands for its tables."""
+        return self._binds.named
 
     def bind_mapper(self, mapper: Any, bind: Bind) -> None:
         """Name the engine of a mapped class."""

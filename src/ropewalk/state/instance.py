@@ -151,6 +151,13 @@ class InstanceState(weakref.ref):  # type: ignore[type-arg]
         return None if self.owner is None else self.owner.session
 
     @property
+    def async_session(self) -> Any:
+        """The AsyncSession that holds the object, or None."""
+        session = self.session
+        outer = None if session is None else session._async
+        return None if outer is None else outer()
+
+    @property
     def identity_token(self) -> Any:
         return self.extra.get("token") if self.extra else None
 

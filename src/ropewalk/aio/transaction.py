@@ -6,7 +6,6 @@ import weakref
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from ..exc import InvalidRequestError
 from ..session.transaction import SessionTransaction
 from .bridge import AsyncBind, AsyncConnection, Startable, async_connection, exc, spawn, sync_side
 
@@ -76,22 +75,16 @@ class AsyncSessionTransaction(Startable["AsyncSessionTransaction"]):
     @property
     def connections(self) -> frozenset[AsyncConnection]:
         """The connections that take part so far; a savepoint has those that it used itself."""
-        return frozenset(async_connection(entry[0]) for entry in _entries(self._begun()).values())
+        return frozenset(map(async_connection, self._begun().connections))
 
     def bound_connection(self, bindkey: Any = None, *, bind: AsyncBind | None = None, **kw: Any) -> AsyncConnection:
         """Return the connection that this transaction has for a mapped class, or for an engine.
 
         :raises InvalidRequestError: it has none yet; ``await session.connection()`` takes one in.
         """
-        transaction = self._begun()
-        found = transaction.session.get_bind(bindkey, bind=None if bind is None else sync_side(bind), **kw)
-        entry = _entries(transaction).get(found)
-        if entry is None:
-            raise InvalidRequestError(
-                f"This transaction has not acquired a connection for {found!r}: await session.connection() takes one "
-                f"in."
-            )
-        return async_connection(entry[0])
+        if bind is not None:
+            kw["bind"] = sync_side(bind)
+        return async_connection(self._begun().bound_connection(bindkey, **kw))
 
     async def start(self, is_ctxmanager: bool = False) -> AsyncSessionTransaction:
         """Begin; ``await`` and ``async with`` call it."""
@@ -123,7 +116,3 @@ class AsyncSessionTransaction(Startable["AsyncSessionTransaction"]):
     def _guarded(self, what: str, call: Any, *args: Any) -> None:
         with self.session.sync_session._guard(what):
             call(*args)
-
-
-def _entries(transaction: SessionTransaction) -> dict[Any, Any]:
-    return transaction.connections

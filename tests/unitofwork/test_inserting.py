@@ -266,3 +266,43 @@ def test_class_of_two_tables(owner, make):
     owner.delete(both[0])
     owner.flush()
     assert owner.rows(base) == [(both[1].id, "c")] and owner.rows(more) == [(both[1].id, 2)]
+
+
+HIGHEST = 2**63 - 1  # the largest rowid of SQLite, after which it draws free ones at random
+
+
+@pytest.mark.parametrize("below", [0, 2])
+def test_keys_that_sqlite_draws_at_random_come_to_the_right_objects(lite, make, below):
+    kind = String(20, collation="NOCASE")
+    Thing = make(lite, Column("id", Integer, primary_key=True), Column("name", kind), Column("size", Integer))
+    lite.connection.exec_driver_sql(f"INSERT INTO thing (id, name) VALUES ({HIGHEST - below}, 'last')")
+    things = [Thing(name=name, size=i % 3) for i, name in enumerate(["a", "A", None, "b", "a", "a", "c"] * 50)]
+    lite.add(*things)
+    lite.flush()
+    stored = {row[0]: row[1:] for row in lite.rows(Thing.__mapper__.local_table)}
+    assert len({thing.id for thing in things}) == len(things) == len(stored) - 1
+    assert [stored[thing.id] for thing in things] == [(thing.name, thing.size) for thing in things]
+
+
+def test_rows_that_a_trigger_puts_between_do_not_mix_keys_up(lite, make):
+    Thing = make(lite, Column("id", Integer, primary_key=True), Column("name", String(20)))
+    lite.connection.exec_driver_sql(
+        "CREATE TRIGGER doubling AFTER INSERT ON thing WHEN new.name NOT LIKE 'copy%' "
+        "BEGIN INSERT INTO thing (name) VALUES ('copy of ' || new.name); END"
+    )
+    things = [Thing(name=f"t{i}") for i in range(20)]
+    lite.add(*things)
+    lite.flush()
+    stored = dict(lite.rows(Thing.__mapper__.local_table))
+    assert [stored[thing.id] for thing in things] == [thing.name for thing in things]
+
+
+def test_rows_that_cannot_be_told_apart_are_refused(lite, make):
+    Thing = make(lite, Column("id", Integer, primary_key=True), Column("name", String(20)))
+    lite.connection.exec_driver_sql(f"INSERT INTO thing (id, name) VALUES ({HIGHEST}, 'last')")
+    lite.connection.exec_driver_sql(
+        "CREATE TRIGGER shouting AFTER INSERT ON thing BEGIN UPDATE thing SET name = upper(name) WHERE id = new.id; END"
+    )
+    lite.add(*[Thing(name=f"t{i}") for i in range(5)])
+    with pytest.raises(FlushError, match="thing.*keys.*trigger"):
+        lite.flush()

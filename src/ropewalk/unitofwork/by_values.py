@@ -8,6 +8,7 @@ one executemany, which costs the same.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import chain
 from operator import itemgetter
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from sqlalchemy import Column, Connection
 from sqlalchemy.engine import Dialect
 
+from ..exc import FlushError
 from ..kernel.core import run_many, run_text
 from .dialects import column_names, converter, placeholder_of, table_name
 from .plan import DeleteShape, InsertShape, Row, UpdateShape
@@ -54,6 +56,13 @@ class ValuesInsert:
         self.one_by_one = dialect.name == "sqlite" and not fetches
         self._texts: dict[int, str] = {}
         self._results = Results(self.fetches, dialect)
+        self._table = table_name(shape.plan.table, dialect)
+        #: finds rows by all that they were given, where keys may come at random
+        self._finder: str | None = None
+        if self._returning and dialect.name == "sqlite":
+            (key,) = column_names(self.fetches[:1], dialect)
+            alike = " AND ".join(f"{name} IS {sign} COLLATE BINARY" for name in names)
+            self._finder = f"SELECT {key} FROM {self._table} WHERE {alike} AND {key} IN "
 
     def run(self, connection: Connection, rows: list[Row]) -> list[Row]:
         """Insert the rows and return what the database made for each."""
@@ -73,13 +82,36 @@ class ValuesInsert:
             text = self._head + ", ".join([self._group] * len(rows)) + self._tail
             if len(rows) == self.chunk:  # remainders are of all lengths
                 self._texts[len(rows)] = text
-        found = self._results.all_of(execute(connection, text, tuple(chain.from_iterable(rows))))
-        # RETURNING promises no order. But each row gets the next higher key as its turn comes, in the order
-        # of VALUES: SQLite takes the largest rowid plus one, and InnoDB reserves the keys of a statement as
-        # one rising run. So the lowest key belongs to the first row. (InsertShape sees to it that generated
-        # keys are the table's own counter, which stands first in RETURNING.)
-        found.sort(key=itemgetter(0))
-        return found
+        cursor = execute(connection, text, tuple(chain.from_iterable(rows)))
+        return self._results.all_of(cursor, partial(self._in_our_order, connection, rows))
+
+    def _in_our_order(self, connection: Connection, rows: list[Row], found: list[Row]) -> list[Row]:
+        """Put what RETURNING gave, which promises no order, in the order of the rows that were inserted.
+
+        Each row gets the next higher key as its turn comes, in the order of VALUES: SQLite takes the largest
+        rowid plus one, and InnoDB reserves the keys of a statement as one rising run. So the lowest key belongs
+        to the first row. (InsertShape sees to it that generated keys are the table's own counter, which stands
+        first in RETURNING.) SQLite ends a run where the largest rowid there can be is taken: from then on it
+        draws free ones at random. Then, and where a trigger puts rows between ours, the values must tell.
+        """
+        found = sorted(found, key=itemgetter(0))
+        if self._finder is None or len(found) != len(rows) or found[-1][0] - found[0][0] == len(rows) - 1:
+            return found
+        by_key = {row[0]: row for row in found}
+        finder = f"{self._finder}({', '.join(map(str, by_key))})"
+        ordered: list[Row] = []
+        for row in rows:
+            cursor = run_text(connection, finder, row)
+            match = next((by_key.pop(key) for (key,) in cursor.fetchall() if key in by_key), None)
+            cursor.close()
+            if match is None:
+                raise FlushError(
+                    f"{self._table}: the keys of the rows just inserted do not rise one by one, and row "
+                    f"{len(ordered) + 1} of {len(rows)} cannot be found again by its values, as a trigger that changes "
+                    f"them would have it. Let the program give the keys."
+                )
+            ordered.append(match)  # rows that are alike in all that was given may have any of their keys
+        return ordered
 
     _execute = staticmethod(run_text)
     _cursor_stays_open = True

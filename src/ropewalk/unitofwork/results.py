@@ -20,9 +20,14 @@ class Results:
         self._dialect = dialect
         self._processors: list[Callable[[Any], Any] | None] | None = None
 
-    def all_of(self, cursor: Any) -> list[Row]:
-        """Return all rows of a cursor of the driver, as Python values."""
+    def all_of(self, cursor: Any, arrange: Callable[[list[Row]], list[Row]] | None = None) -> list[Row]:
+        """Return all rows of a cursor of the driver, as Python values.
+
+        :param arrange: puts the driver's rows in order first.
+        """
         rows = cursor.fetchall()
+        if arrange is not None:
+            rows = arrange(rows)
         processors = self._processors
         if processors is None:
             # Which converter a type needs may depend on what the driver says of the column.

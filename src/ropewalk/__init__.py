@@ -43,6 +43,7 @@ from .declare import (
     synonym_for,
     unmapped_dataclass,
 )
+from .events import SessionEvents
 from .exc import MappedAnnotationError
 from .inspection import class_mapper, inspect, object_mapper
 from .instrumentation.aliases import AliasedClass, aliased
@@ -169,6 +170,7 @@ __all__ = [
     "RelationshipProperty",
     "Retries",
     "Session",
+    "SessionEvents",
     "SessionTransaction",
     "SessionTransactionOrigin",
     "Synonym",

@@ -704,3 +704,85 @@ def test_an_expression_that_forgot_its_entities_makes_a_statement_of_core():
     core.forget_entities(expression)
     assert core.statement_entity(select(expression)) is None
     assert core.statement_entity(select(ID == 1)) is ENTITY
+
+
+# Events
+
+
+class Bell:
+    pass
+
+
+class FirstBellEvents(event.Events):
+    _dispatch_target = Bell
+
+    @classmethod
+    def _accept_with(cls, target, identifier):
+        return target
+
+    def bell_rings(self, bell):
+        """It rings."""
+
+
+class SecondBellEvents(event.Events):
+    @classmethod
+    def _accept_with(cls, target, identifier):
+        return target if isinstance(target, Bell) else None
+
+    def bell_rings(self, bell):
+        """It rings."""
+
+
+def test_ask_first_and_others_for():
+    assert core.others_for(FirstBellEvents, "bell_rings") == [SecondBellEvents]
+    core.ask_first(SecondBellEvents)
+    assert core.others_for(None, "bell_rings") == [SecondBellEvents, FirstBellEvents]
+    core.ask_first(FirstBellEvents)
+    assert core.others_for(None, "bell_rings") == [FirstBellEvents, SecondBellEvents]
+
+
+def test_listeners_can_be_kept_apart_and_taken_over():
+    heard = []
+
+    class Kept:
+        dispatch = core.listeners_apart(Bell)
+
+    def always(bell):
+        heard.append("always")
+
+    def own(bell):
+        heard.append("own")
+
+    event.listen(Kept, "bell_rings", always, propagate=True)
+    event.listen(Kept, "bell_rings", own)
+    first, second = Bell(), Bell()
+    core.take_listeners(first.dispatch, Kept.dispatch, False)
+    core.take_listeners(second.dispatch, Kept.dispatch, True)
+    first.dispatch.bell_rings(first)
+    assert heard == ["always", "own"]
+    heard.clear()
+    second.dispatch.bell_rings(second)
+    assert heard == ["always"]
+    event.remove(Kept, "bell_rings", always)
+    assert not second.dispatch.bell_rings
+    assert len(first.dispatch.bell_rings) == 1
+
+
+def test_wrapped_listener():
+    heard = []
+
+    class Loud(FirstBellEvents):
+        @classmethod
+        def _listen(cls, event_key, **kw):
+            core.wrapped_listener(event_key, lambda fn: lambda bell: fn("loud")).base_listen(**kw)
+
+        def bell_tolls(self, bell):
+            """It tolls."""
+
+    class Tower:
+        dispatch = event.dispatcher(Loud)
+
+    tower = Tower()
+    event.listen(tower, "bell_tolls", heard.append)
+    tower.dispatch.bell_tolls(tower)
+    assert heard == ["loud"]

@@ -16,6 +16,7 @@ from typing import Any, cast
 from sqlalchemy import Column, ColumnClause, ColumnElement, Connection, ForeignKey, FromClause, Integer
 from sqlalchemy.engine import Dialect
 from sqlalchemy.engine.result import SimpleResultMetaData
+from sqlalchemy.event.base import _registrars as _event_classes
 from sqlalchemy.inspection import _registrars
 from sqlalchemy.sql import coercions, roles, visitors
 from sqlalchemy.sql.base import CompileState, ExecutableOption
@@ -427,3 +428,38 @@ def forget_entities(expression: Any) -> None:
     for part in visitors.iterate(expression):
         if getattr(part, "_propagate_attrs", None) and not isinstance(part, ColumnClause):
             part._propagate_attrs = _NOTHING
+
+
+# -- events -------------------------------------------------------------------------
+
+
+def ask_first(events: Any) -> None:
+    """Let ``event.listen()`` ask this class of events before all others.
+
+    It asks one class after the other whether it knows the target, and those of SQLAlchemy's ORM say yes to
+    classes and attributes of any make.
+    """
+    for name in events.dispatch._event_names:
+        classes = _event_classes[name]
+        classes.remove(events)
+        classes.insert(0, events)
+
+
+def others_for(events: Any, name: str) -> list[Any]:
+    """Return the other classes that have an event of that name: SQLAlchemy's ORM, if it is there too."""
+    return [other for other in _event_classes[name] if other is not events]
+
+
+def listeners_apart(owner: Any) -> Any:
+    """Return an empty set of listeners for targets like ``owner`` that are not there yet."""
+    return owner.dispatch._for_class(owner)
+
+
+def take_listeners(dispatch: Any, other: Any, only_propagated: bool) -> None:
+    """Let ``dispatch`` call the listeners of ``other`` too; ``event.remove()`` takes them off both."""
+    dispatch._update(other, only_propagate=only_propagated)
+
+
+def wrapped_listener(event_key: Any, wrap: Callable[[Any], Any]) -> Any:
+    """Return the registration of a listener with ``wrap(listener)`` in the listener's place."""
+    return event_key.with_wrapper(wrap(event_key._listen_fn))

@@ -95,6 +95,7 @@ def add_related(session: Session, state: InstanceState, instance: Any) -> None:
         return
     owner = session.identity_map
     new = session._new
+    heard = session._heard is not None
     waiting = [(state, instance)]
     for state, instance in waiting:  # it grows while we are at it
         held = instance.__dict__
@@ -116,7 +117,7 @@ def add_related(session: Session, state: InstanceState, instance: Any) -> None:
                     found = moves.state_in(other)
                 if found.owner is owner:
                     continue
-                if found.owner is None and found.pk is None and found.status == TRANSIENT:
+                if found.owner is None and found.pk is None and found.status == TRANSIENT and not heard:
                     found.owner = owner
                     found.status = PENDING
                     new[found] = other

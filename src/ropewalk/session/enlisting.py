@@ -53,6 +53,7 @@ def enlist(
             return enlist(parent, bind, options)  # into the dictionary that both share
         connection = enlist(parent, bind, options)
         _enter(transaction, Entry(connection, connection.begin_nested(), True, False))
+        transaction.tell("after_begin", None, transaction, connection)
         return connection
     owned = not isinstance(bind, Connection)
     if isinstance(bind, Connection):
@@ -74,6 +75,7 @@ def enlist(
             connection.close()
         raise
     _enter(transaction, entry)
+    transaction.tell("after_begin", None, transaction, connection)
     return connection
 
 

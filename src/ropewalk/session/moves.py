@@ -12,6 +12,7 @@ from ..exc import InvalidRequestError, UnmappedInstanceError
 from ..instrumentation.pending import forget_pending
 from ..loading.peers import Peers
 from ..state.instance import DELETED, DETACHED, PENDING, PERSISTENT, TRANSIENT, InstanceState, state_of
+from . import telling
 
 if TYPE_CHECKING:
     from .session import Session
@@ -40,9 +41,14 @@ def add(session: Session, state: InstanceState, instance: Any) -> None:
         return
     _check_free(session, state)
     if state.pk is None:
+        heard = session._heard is not None
+        if heard:
+            telling.attaching(session, state, instance)
         state.owner = session.identity_map
         state.status = PENDING
         session._new[state] = instance
+        if heard:
+            telling.attached(session, state, instance)
     else:
         _attach(session, state, instance)
 
@@ -89,11 +95,16 @@ def _attach(session: Session, state: InstanceState, instance: Any) -> None:
             f"Another object with the key of {state.describe()} is already present in this session. "
             f"Use merge(obj) to copy this one's values onto it, or expunge() that one first."
         )
+    heard = session._heard is not None
+    if heard:
+        telling.attaching(session, state, instance)
     state.owner = session.identity_map
     state.status = PERSISTENT
     session.identity_map.put(state, instance)
     if state.committed is not None:
         session.identity_map.modified[state] = instance
+    if heard:
+        telling.attached(session, state, instance)
 
 
 def delete(session: Session, state: InstanceState, instance: Any) -> None:
@@ -123,6 +134,7 @@ def release(session: Session, states: Iterable[InstanceState], to_transient: boo
 
     :param to_transient: they lose their identity: their rows were never committed.
     """
+    heard = session._heard is not None
     for state in states:
         session._new.pop(state, None)
         session._deleted.pop(state, None)
@@ -131,7 +143,10 @@ def release(session: Session, states: Iterable[InstanceState], to_transient: boo
             if session._transaction is not None:
                 session._transaction.deleted.pop(state, None)
                 session._transaction.born.pop(state, None)
+        before = state.status
         let_go(state, to_transient)
+        if heard:
+            telling.left(session, state(), before, to_transient)
 
 
 def let_go(state: InstanceState, to_transient: bool = False) -> None:
@@ -158,19 +173,21 @@ def let_go(state: InstanceState, to_transient: bool = False) -> None:
 def detach_all(session: Session) -> None:
     """Take every object out, as ``close()`` does."""
     identity_map = session.identity_map
-    for state in identity_map.all_states():
-        let_go(state)
-    for state in list(session._new):
-        let_go(state)
+    leaving = identity_map.all_states()
+    leaving += session._new
     transaction = session._transaction
     while transaction is not None:
-        for state in transaction.deleted:
-            if state.owner is identity_map:
-                let_go(state)
+        leaving += [state for state in transaction.deleted if state.owner is identity_map]
         transaction = transaction.parent
+    told = None if session._heard is None else [(state(), state.status) for state in leaving]
+    for state in leaving:
+        let_go(state)
     session._new.clear()
     session._deleted.clear()
     identity_map.clear_all()
+    if told is not None:
+        for instance, before in told:
+            telling.left(session, instance, before, False)
 
 
 def lose(session: Session, state: InstanceState) -> None:
@@ -180,6 +197,8 @@ def lose(session: Session, state: InstanceState) -> None:
     state.status = DELETED
     if session._transaction is not None:
         session._transaction.deleted[state] = None
+    if session._heard is not None and (instance := state()) is not None:
+        session.dispatch.persistent_to_deleted(session, instance)
 
 
 def has_row_now(state: InstanceState) -> None:

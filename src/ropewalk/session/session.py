@@ -67,6 +67,8 @@ class Session(Asking, Writing, Transacting):
 
     _is_asyncio = False
     _async: weakref.ref[Any] | None = None  # the AsyncSession that has this one inside
+    dispatch: Any  # of events.py, which knows this class
+    _heard: frozenset[str] | None = None  # the names of the events that somebody listens to
 
     def __init__(
         self,
@@ -277,9 +279,12 @@ def _named_binds(binds: Mapping[Any, Bind]) -> Binds:
     return Binds({key: check_bind(bind, f"binds[{key!r}]") for key, bind in binds.items()})
 
 
+def living_sessions() -> list[Session]:
+    """Return every session there is."""
+    return [session for reference in list(_sessions.values()) if (session := reference()) is not None]
+
+
 def close_all_sessions() -> None:
     """Close every session there is."""
-    for reference in list(_sessions.values()):
-        session = reference()
-        if session is not None:
-            session.close()
+    for session in living_sessions():
+        session.close()

@@ -32,6 +32,7 @@ class Transacting:
         _context: SessionTransaction | None
         _guard: Guard
         _closed_for_good: bool
+        _heard: frozenset[str] | None
 
         def flush(self) -> None: ...
 
@@ -65,8 +66,7 @@ class Transacting:
                 return self._begin(SessionTransactionOrigin.BEGIN, execution_options)
             if subtransactions and not execution_options:
                 outer.check_active()
-                self._transaction = SessionTransaction(self, outer, SessionTransactionOrigin.SUBTRANSACTION)  # type: ignore[arg-type]
-                return self._transaction
+                return self._enter(SessionTransaction(self, outer, SessionTransactionOrigin.SUBTRANSACTION))  # type: ignore[arg-type]
             raise InvalidRequestError(
                 "This session is in a transaction already: it begins with the first use of the session. "
                 "Call begin() before anything else, or use begin_nested() for a savepoint."
@@ -81,8 +81,7 @@ class Transacting:
             outer = self._need_transaction()
             outer.check_active()
             self.flush()
-            self._transaction = SessionTransaction(self, outer, SessionTransactionOrigin.BEGIN_NESTED)  # type: ignore[arg-type]
-            return self._transaction
+            return self._enter(SessionTransaction(self, outer, SessionTransactionOrigin.BEGIN_NESTED))  # type: ignore[arg-type]
 
     def _begin(
         self, origin: SessionTransactionOrigin, execution_options: Mapping[str, Any] | None = None
@@ -91,8 +90,13 @@ class Transacting:
             self._context.refuse_after_end()
         if self._closed_for_good:
             raise InvalidRequestError("This session was closed for good (close_resets_only=False); make another one.")
-        self._transaction = SessionTransaction(self, None, origin, execution_options)  # type: ignore[arg-type]
-        return self._transaction
+        return self._enter(SessionTransaction(self, None, origin, execution_options))  # type: ignore[arg-type]
+
+    def _enter(self, transaction: SessionTransaction) -> SessionTransaction:
+        self._transaction = transaction
+        if self._heard is not None:
+            transaction.tell("after_transaction_create", None, transaction)
+        return transaction
 
     def _need_transaction(self) -> SessionTransaction:
         if self._transaction is None:

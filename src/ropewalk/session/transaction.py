@@ -9,7 +9,7 @@ key in it.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Engine
 
 from ..exc import IllegalStateChangeError, InvalidRequestError, PendingRollbackError, ResourceClosedError
+from .callbacks import run_callbacks
 from .ending import commit_all, give_back, prepare_all, roll_back_all
 from .enlisting import Entry, enlist
 
@@ -56,6 +57,8 @@ class SessionTransaction:
     :ivar origin: what began it.
     :ivar execution_options: for the connections that it takes, beside those of the session.
     """
+
+    callbacks: list[Callable[[], Any]] | None = None  # to be called when all is committed
 
     def __init__(
         self,
@@ -204,6 +207,8 @@ class SessionTransaction:
 
     def _prepare(self) -> None:
         self._finish_inner()
+        if not self.is_subtransaction:
+            self.tell("before_commit", None)
         if self.origin is not SessionTransactionOrigin.SUBTRANSACTION or self.parent is not None:
             self.session._flush_for_commit()  # where that fails, fail() has been called
         if self.parent is None and self.session.twophase and self._connections:
@@ -211,7 +216,7 @@ class SessionTransaction:
                 prepare_all(self)
             except BaseException as err:
                 self._undo(err)
-                self.close()
+                self.close(cause=err)
                 raise
         self.state = TransactionState.PREPARED
 
@@ -224,6 +229,7 @@ class SessionTransaction:
         self._check_open("commit()")
         if self.state is not TransactionState.PREPARED:
             self.check_active()
+        failure: BaseException | None = None
         with self._ending("commit()"):
             if self.state is not TransactionState.PREPARED:
                 self._prepare()
@@ -232,16 +238,25 @@ class SessionTransaction:
                     commit_all(self)
                 except BaseException as err:
                     self._undo(err)
-                    self.close()
+                    self.close(cause=err)
                     raise
             self.state = TransactionState.COMMITTED
+            try:
+                if not self.is_subtransaction:
+                    self.tell("after_commit", None)
+            except BaseException as err:  # which changes nothing about what the database has
+                failure = err
             try:
                 if self.parent is None:
                     session._committed(self)
                 elif self.nested:
                     self._hand_to_parent(self.parent)
             finally:
-                self.close()
+                self.close(cause=failure)
+        if self.callbacks and self.parent is None:
+            run_callbacks(self.callbacks, failure)
+        if failure is not None:
+            raise failure
 
     def rollback(self) -> None:
         """Roll every connection back and put the objects where the database has them."""
@@ -255,6 +270,7 @@ class SessionTransaction:
             else:
                 self.session._discard_late_changes(self)
         self.close()
+        self.tell("after_soft_rollback", None, self)
 
     def fail(self, cause: BaseException) -> None:
         """Roll back because a flush failed; ``rollback()`` must be called before anything else."""
@@ -277,9 +293,13 @@ class SessionTransaction:
         first = roll_back_all(self, cause)
         self.state = TransactionState.DEACTIVE
         self.cause = cause
+        try:
+            self.tell("after_rollback", cause or first)
+        except BaseException as err:
+            first = err
         self.session._rolled_back(self)
         if first is not None:
-            self.close()
+            self.close(cause=first)
             raise first
 
     def _hand_to_parent(self, parent: SessionTransaction) -> None:
@@ -288,6 +308,23 @@ class SessionTransaction:
         parent.deleted.update(self.deleted)
         for state, old in self.rekeyed.items():
             parent.rekeyed.setdefault(state, old)
+        if self.callbacks:
+            parent.callbacks = [*(parent.callbacks or ()), *self.callbacks]
+
+    def tell(self, event: str, cause: BaseException | None, *arguments: Any) -> None:
+        """Call those who listen to an event of the session.
+
+        :param cause: an error that is on its way already; one of a listener is a note on it.
+        """
+        session = self.session
+        if session._heard is None:
+            return
+        try:
+            getattr(session.dispatch, event)(session, *arguments)
+        except BaseException as err:
+            if cause is None:
+                raise
+            cause.add_note(f"A listener to {event} failed too: {err!r}")
 
     def _finish_inner(self, rollback: bool = False) -> None:
         """End the savepoints begun within this transaction first."""
@@ -309,10 +346,11 @@ class SessionTransaction:
             inner = inner.parent
         return inner is self
 
-    def close(self, invalidate: bool = False) -> None:
+    def close(self, invalidate: bool = False, cause: BaseException | None = None) -> None:
         """Give the connections back; whatever was not committed is rolled back.
 
         :param invalidate: throw the connections away.
+        :param cause: an error that is on its way already.
         """
         if self.state is TransactionState.CLOSED:
             return
@@ -327,6 +365,7 @@ class SessionTransaction:
         finally:
             if self.parent is None:
                 session._after_transaction()
+        self.tell("after_transaction_end", cause, self)
 
     def __enter__(self) -> SessionTransaction:
         self.check_active()

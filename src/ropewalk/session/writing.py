@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import length_hint
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,9 +13,11 @@ from ..kernel.collector import paused_for
 from ..state.instance import DELETED, DETACHED, PERSISTENT, InstanceState
 from ..state.mutable import changed_in_place
 from ..unitofwork.flush import flush
-from ..unitofwork.work import Work
+from ..unitofwork.work import Outcome, Work
 from . import bulk, cascading, merging, moves, reading
+from .callbacks import add_callback
 from .cascading import Cascading
+from .telling import FlushListeners
 from .transaction import SessionTransactionOrigin
 
 if TYPE_CHECKING:
@@ -61,6 +63,8 @@ class Writing(Cascading):
         _deleted: dict[InstanceState, Any]
         _transaction: SessionTransaction | None
         _guard: Guard
+        _heard: frozenset[str] | None
+        dispatch: Any
         _flushing: bool
 
         def _begin(
@@ -270,6 +274,17 @@ class Writing(Cascading):
         if self._transaction is None and self.transactional:
             self._need_transaction()
 
+    def on_commit(self, callback: Callable[[], Any]) -> None:
+        """Have ``callback()`` called once what is done now is committed, by the outermost commit.
+
+        Then the connection is back in the pool, so that slow work, such as sending a mail, holds up nobody. A
+        rollback drops the callback, that of a savepoint too. Where ``transactional=False`` and no transaction has
+        begun, it is called at once. If it raises, the commit stands; the others are called nevertheless.
+        """
+        self._guard.check("on_commit()")
+        self._autobegin()
+        add_callback(self._transaction, callback)
+
     def flush(self, objects: Iterable[Any] | None = None) -> None:
         """Write what is new, changed and deleted to the database, in one transaction.
 
@@ -288,6 +303,9 @@ class Writing(Cascading):
                 self._flushing = False
 
     def _flush(self, objects: Iterable[Any] | None) -> None:
+        listeners = None if self._heard is None else FlushListeners(self, objects)  # type: ignore[arg-type]
+        if listeners is not None:
+            listeners.before()
         new, deleted = self._new, self._deleted
         only: set[InstanceState] | None = None
         if objects is not None:
@@ -297,27 +315,56 @@ class Writing(Cascading):
             new = {state: obj for state, obj in new.items() if state in only}
             deleted = {state: obj for state, obj in deleted.items() if state in only}
         with self._unit() as transaction:
+            if listeners is not None:
+                self._flush_told(listeners, transaction, new, deleted, only)
+                return
             try:
                 with paused_for(len(new) + len(deleted) + len(self.identity_map.modified)):
                     outcome = flush(Work(self.identity_map, new, deleted, self.connection_for), only)
             except BaseException as err:
                 transaction.fail(err)
                 raise
-            if new is self._new:
+            if new is self._new and len(new) == len(outcome.inserted):
                 new.clear()
             else:
-                for state in new:
+                for state in new if new is not self._new else outcome.inserted:
                     self._new.pop(state, None)
             for state in list(deleted):
                 self._deleted.pop(state, None)
             if outcome.lost:
                 moves.release(self, outcome.lost)  # type: ignore[arg-type]
-            transaction.born.update(dict.fromkeys(outcome.inserted))
-            transaction.deleted.update(dict.fromkeys(outcome.deleted))
-            if transaction.parent is not None:
-                transaction.dirty.update(dict.fromkeys(outcome.updated))
-            for state, old in outcome.rekeyed.items():
-                transaction.rekeyed.setdefault(state, old)
+            _keep(transaction, outcome)
+
+    def _flush_told(
+        self,
+        listeners: FlushListeners,
+        transaction: SessionTransaction,
+        new: dict[InstanceState, Any],
+        deleted: dict[InstanceState, Any],
+        only: set[InstanceState] | None,
+    ) -> None:
+        """Flush with somebody listening, who may add to the session's new and deleted objects meanwhile."""
+        new, deleted = dict(new), dict(deleted)
+        work = Work(self.identity_map, new, deleted, self.connection_for)
+        failure: BaseException | None = None
+        try:
+            listeners.attend(transaction, work)
+            outcome = flush(work, only)
+            for state in deleted:
+                self._deleted.pop(state, None)
+            _keep(transaction, outcome)
+            listeners.taken_over(outcome, deleted)
+            for state in new:
+                self._new.pop(state, None)
+            if outcome.lost:
+                moves.release(self, outcome.lost)  # type: ignore[arg-type]
+            listeners.over()
+        except BaseException as err:
+            failure = err
+            transaction.fail(err)
+            raise
+        finally:
+            listeners.end(failure)
 
     def _flush_for_commit(self) -> None:
         for _ in range(100):
@@ -342,12 +389,16 @@ class Writing(Cascading):
                 state.set_extra("was_deleted", True)
                 state.status = DETACHED
                 state.owner = None
+                if self._heard is not None and (instance := state()) is not None:
+                    self.dispatch.deleted_to_detached(self, instance)
         self.identity_map.orphans.clear()
         if self.expire_on_commit and transaction.origin is not SessionTransactionOrigin.SUBTRANSACTION:
             moves.expire(self.identity_map.all_states())
 
     def _rolled_back(self, transaction: SessionTransaction) -> None:
-        if transaction.origin is SessionTransactionOrigin.SUBTRANSACTION:
+        if transaction.origin is SessionTransactionOrigin.SUBTRANSACTION and not (
+            transaction.born or transaction.deleted or transaction.rekeyed
+        ):
             return  # a flush of its own took nothing over, so its objects stand as before
         self._restore(transaction)
 
@@ -373,6 +424,9 @@ class Writing(Cascading):
                 if (instance := state()) is not None and state not in born:
                     identity_map.put(state, instance)
         moves.release(self, [*born, *self._new], to_transient=True)  # type: ignore[arg-type]
+        if self._heard is not None:
+            for instance in self._deleted.values():
+                self.dispatch.deleted_to_persistent(self, instance)
         self._deleted.clear()
         identity_map.orphans.clear()
         for state in transaction.deleted if transaction is not None else ():
@@ -383,6 +437,8 @@ class Writing(Cascading):
                     state.extra.pop("was_deleted", None)
                     moves.forget_loss(state)
                 identity_map.put(state, instance)
+                if self._heard is not None:
+                    self.dispatch.deleted_to_persistent(self, instance)
         if transaction is not None and transaction.nested:
             changed = {
                 *transaction.dirty,
@@ -396,3 +452,13 @@ class Writing(Cascading):
 
     def _after_transaction(self) -> None:
         """Called when the outermost transaction has ended."""
+
+
+def _keep(transaction: SessionTransaction, outcome: Outcome) -> None:
+    """Keep what a rollback has to know of a flush."""
+    transaction.born.update(dict.fromkeys(outcome.inserted))
+    transaction.deleted.update(dict.fromkeys(outcome.deleted))
+    if transaction.parent is not None:
+        transaction.dirty.update(dict.fromkeys(outcome.updated))
+    for state, old in outcome.rekeyed.items():
+        transaction.rekeyed.setdefault(state, old)

@@ -64,6 +64,8 @@ def flush(work: Work, only: set[InstanceState] | None = None) -> Outcome:
         return outcome
     journal = Journal()
     try:
+        if work.starting is not None:
+            work.starting()
         if dependencies is not None:
             hand_on_known_keys(dependencies, journal)
         if work.new:
@@ -74,6 +76,8 @@ def flush(work: Work, only: set[InstanceState] | None = None) -> Outcome:
                 _write(work, changes, change_set, journal)
         else:
             _write_related(work, changes, order, dependencies, journal)
+        if work.written is not None:
+            work.written()
     except BaseException:
         journal.undo()
         raise

@@ -28,9 +28,11 @@ class Work:
     :ivar deleted: persistent states and their objects that are to go.
     :ivar connection_for: gives the connection that serves a mapper, inside its transaction.
         It is asked when there is something to send, not before.
+    :ivar starting: called when it is known that there is something to write.
+    :ivar written: called when all statements were sent, before anything is taken over.
     """
 
-    __slots__ = ("connection_for", "deleted", "identity_map", "new")
+    __slots__ = ("connection_for", "deleted", "identity_map", "new", "starting", "written")
 
     def __init__(
         self,
@@ -43,6 +45,8 @@ class Work:
         self.new = new
         self.deleted = deleted
         self.connection_for = connection_for
+        self.starting: Callable[[], None] | None = None
+        self.written: Callable[[], None] | None = None
 
 
 class Outcome:

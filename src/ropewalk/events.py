@@ -1,0 +1,13 @@
+"""The classes of events, under the names of ``sqlalchemy.orm.events``; docs/events.md lists what they tell.
+
+Listeners are registered with ``sqlalchemy.event``::
+
+    from sqlalchemy import event
+
+    @event.listens_for(Session, "before_flush")
+    def before_flush(session, flush_context, instances): ...
+"""
+
+from .session.events import SessionEvents
+
+__all__ = ["SessionEvents"]

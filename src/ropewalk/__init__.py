@@ -87,6 +87,7 @@ from .loading.options import (
     subqueryload,
     undefer,
     undefer_group,
+    with_expression,
 )
 from .loading.selecting import select
 from .mapping.cascades import CascadeOptions
@@ -249,6 +250,7 @@ __all__ = [
     "update",
     "validates",
     "was_deleted",
+    "with_expression",
     "with_parent",
 ]
 

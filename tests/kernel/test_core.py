@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import (
+    JSON,
     Boolean,
     CheckConstraint,
     Column,
@@ -291,6 +292,32 @@ def test_an_option_is_part_of_the_key():
 
     assert key(Option(1)) == key(Option(1))
     assert len({key(), key(Option(1)), key(Option(2)), key(OtherOption(1))}) == 4
+
+
+def test_expressions_in_an_option_count_with_their_values():
+    def key(*parts):
+        return core.cache_key(select(boat).options(Option(*parts))).key
+
+    assert key((boat.c.id == 1,)) == key((boat.c.id == 1,))
+    assert len({key(boat.c.id == n) for n in (1, 2, "1", literal(True))}) == 4
+    assert key(boat.c.id.in_([1, 2])) != key(boat.c.id.in_([1, 3]))
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, [[1]]], ids=str)
+def test_a_value_that_cannot_be_compared_leaves_a_statement_without_key(value):
+    assert core.cache_key(select(boat).options(Option(literal(value, JSON)))) is None
+
+
+def test_a_value_that_is_asked_for_late_leaves_a_statement_without_key():
+    assert core.cache_key(select(boat).options(Option(bindparam("x", callable_=lambda: 1)))) is None
+
+
+def test_a_copied_parameter_knows_what_it_is_a_copy_of():
+    bind = literal(5)
+    copied = (boat.c.id == bind)._clone().right._clone()
+    assert copied.key != bind.key
+    assert core.keys_of_bind(bind) == [bind.key]
+    assert set(core.keys_of_bind(copied)) == {copied.key, bind.key}
 
 
 def test_an_option_without_parts_is_told_from_none():

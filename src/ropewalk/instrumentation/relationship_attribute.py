@@ -99,6 +99,9 @@ class RelationshipAttribute(JoinTarget, QueryableAttribute[T_co]):  # type: igno
     def adapt_to(self, parent: Any, adapt: Callable[[Any], Any]) -> Any:
         return RelationshipAttribute(self._mapper, self.prop, parent, self._of_type, self.criteria)
 
+    def cache_key_parts(self) -> tuple[Any, ...]:
+        return self.parent, self.prop, self._of_type, self.criteria
+
     # -- as SQL -------------------------------------------------------------------------
 
     def _make_expression(self) -> Any:

@@ -20,7 +20,8 @@ from sqlalchemy.event.base import _registrars as _event_classes
 from sqlalchemy.inspection import _registrars
 from sqlalchemy.sql import coercions, roles, visitors
 from sqlalchemy.sql.base import CompileState, ExecutableOption
-from sqlalchemy.sql.cache_key import HasCacheKey
+from sqlalchemy.sql.cache_key import NO_CACHE, HasCacheKey
+from sqlalchemy.sql.elements import ClauseElement
 from sqlalchemy.sql.elements import _anonymous_label as anonymous_label
 from sqlalchemy.sql.selectable import SelectState
 from sqlalchemy.sql.selectable import _OffsetLimitParam as OffsetLimitParam
@@ -85,11 +86,31 @@ class StatementOption(ExecutableOption):
     _is_has_cache_key = True  # else Core leaves it out of the statement's cache key
 
     def cache_key_parts(self) -> tuple[Any, ...]:
-        """Return what tells this option from another of its class."""
+        """Return what tells this option from another of its class; SQL expressions in it count with their values."""
         return ()
 
     def _gen_cache_key(self, anon_map: Any, bindparams: list[Any]) -> Any:
-        return (type(self), *self.cache_key_parts())
+        parts = _keyed(self.cache_key_parts(), anon_map)
+        try:
+            hash(parts)
+        except TypeError:  # a value that is to be compared in the database, and cannot be here
+            anon_map[NO_CACHE] = True
+            return None
+        return (type(self), parts)
+
+
+def _keyed(part: Any, anon_map: Any) -> Any:
+    """Return ``part`` with each SQL expression in it replaced by its cache key and the values of its parameters."""
+    if type(part) is tuple or (isinstance(part, tuple) and hasattr(part, "_fields")):
+        return tuple([_keyed(member, anon_map) for member in part])
+    if not isinstance(part, ClauseElement):
+        return part
+    binds: list[Any] = []
+    key = part._gen_cache_key(anon_map, binds)
+    if any(bind.callable is not None for bind in binds):
+        anon_map[NO_CACHE] = True  # who knows what it will be
+    values = [tuple(b.value) if type(b.value) is list else b.value for b in binds]
+    return (key, *[(type(value), value) for value in values])
 
 
 def as_criterion(thing: Any) -> ColumnElement[Any]:
@@ -185,6 +206,11 @@ def result_processor(type_: TypeEngine[Any], dialect: Dialect, coltype: Any) -> 
 def bind_processors_of(compiled: Any) -> dict[str, Callable[[Any], Any]]:
     """Return the converters of a compiled statement's parameters, by parameter name."""
     return cast("dict[str, Callable[[Any], Any]]", compiled._bind_processors)
+
+
+def keys_of_bind(bind: Any) -> list[str]:
+    """Return the key of a parameter, followed by those of the parameters that it is a copy of."""
+    return [bind.key, *[copied.key for copied in bind._cloned_set if copied is not bind]]
 
 
 def has_bind_expression(type_: TypeEngine[Any], dialect: Dialect) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.sql import roles
+from sqlalchemy.sql.elements import ClauseElement
 
 from .core import CacheKeyed, SelectState, entity_of, propagated
 
@@ -20,9 +21,22 @@ class JoinTarget(roles.JoinTargetRole, CacheKeyed):
     if TYPE_CHECKING:
         parent: Any
 
+    def cache_key_parts(self) -> tuple[Any, ...]:
+        """Return what tells this target from another, with the SQL expressions that it brings into the join."""
+        return (self,)
+
+    def _gen_cache_key(self, anon_map: Any, bindparams: list[Any]) -> Any:
+        return tuple(_keyed(part, anon_map, bindparams) for part in self.cache_key_parts())
+
     @property
     def _propagate_attrs(self) -> Any:
         return propagated(self.parent)
+
+
+def _keyed(part: Any, anon_map: Any, bindparams: list[Any]) -> Any:
+    if isinstance(part, tuple):
+        return tuple(_keyed(member, anon_map, bindparams) for member in part)
+    return part._gen_cache_key(anon_map, bindparams) if isinstance(part, ClauseElement) else part
 
 
 def has_join_targets(statement: Any) -> bool:

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import StatementError
 from sqlalchemy.sql import compiler
 
-from .core import bind_processors_of, is_quiet, run_text
+from .core import bind_processors_of, is_quiet, keys_of_bind, run_text
 
 _MISSING = object()
 
@@ -51,7 +51,9 @@ class Prepared:
         sources = []
         for name in names:
             param = compiled.binds[name]
-            sources.append((escaped.get(name, name), param.key, places.get(param.key, -1), param, processors.get(name)))
+            # a condition that was put over to an alias has a copy of the parameter, under another key
+            place = next((places[key] for key in keys_of_bind(param) if key in places), -1)
+            sources.append((escaped.get(name, name), param.key, place, param, processors.get(name)))
         return tuple(sources)
 
     @property

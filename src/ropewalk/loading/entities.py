@@ -31,12 +31,16 @@ class EntityColumns:
         self.mapper: Mapper[Any] = entity.mapper
         self.props = tuple(props)
         self.keys = tuple(prop.key for prop in self.props)
+        given = node.expressions if node is not None else None
+        if given:
+            self.expressions = [given.get(prop.key, prop.expression) for prop in self.props]
+        else:
+            self.expressions = [prop.expression for prop in self.props]
         if entity.is_aliased_class:
             self.name: str = entity.name
-            self.expressions = [entity.adapt(prop.expression) for prop in self.props]
+            self.expressions = [entity.adapt(expression) for expression in self.expressions]
         else:
             self.name = self.mapper.class_.__name__
-            self.expressions = [prop.expression for prop in self.props]
 
     @property
     def pk_positions(self) -> tuple[int, ...]:
@@ -51,7 +55,7 @@ class EntityColumns:
 def default_props(mapper: Mapper[Any]) -> list[ColumnProperty]:
     """The attributes that a plain SELECT of the mapper fetches: all that are not deferred."""
     pk = set(mapper.pk_keys)
-    return [p for p in mapper.column_props.values() if p.key in pk or not (p.deferred or p.query_expression)]
+    return [p for p in mapper.column_props.values() if p.key in pk or not p.left_out]
 
 
 def entity_in(column: Any) -> Any:

@@ -104,7 +104,10 @@ class FromStatement:
                 continue
             node = Node(entity, wishes_in(self.with_options))
             wanted = node.columns
-            found = [(p, places[n]) for p in wanted if (n := _name_in(p, places)) is not None]
+            given = node.expressions
+            found = [
+                (p, places[n]) for p in wanted if (n := _name_in(p, given.get(p.key, p.expression), places)) is not None
+            ]
             slot = EntityColumns(entity, [p for p, _ in found], node.forbidden, node if node.matters else None)
             lacking = [key for key in entity.mapper.pk_keys if key not in slot.keys]
             if lacking:
@@ -114,12 +117,11 @@ class FromStatement:
                 )
             slots.append(slot)
             order.extend(place for _, place in found)
-            types.extend(p.type for p, _ in found)
+            types.extend(given.get(p.key, p).type for p, _ in found)
         return slots, order, types
 
 
-def _name_in(prop: Any, places: dict[str, int]) -> str | None:
-    column = prop.expression
+def _name_in(prop: Any, column: Any, places: dict[str, int]) -> str | None:
     table = getattr(getattr(column, "table", None), "name", None)
     name = getattr(column, "name", None)
     for candidate in (name, f"{table}_{name}", prop.key):

@@ -6,11 +6,13 @@ along relationships and leaves a :class:`Wish` at each place; ``wishes.py`` tell
 
 from __future__ import annotations
 
+import difflib
 from typing import Any, NamedTuple
 
 from ..exc import ArgumentError
-from ..kernel.core import StatementOption
+from ..kernel.core import StatementOption, as_column_element
 from ..mapping import configuring
+from ..mapping.properties import MapperProperty
 
 WILDCARD = "*"
 
@@ -28,10 +30,10 @@ class Wish(NamedTuple):
     """What an option asks for at one place.
 
     :ivar path: the relationships that lead there; for a way to load a relationship, up to that one.
-    :ivar kind: a way to load, or ``defer``, ``undefer``, ``undefer_group``, ``load_only``.
+    :ivar kind: a way to load, or ``defer``, ``undefer``, ``undefer_group``, ``load_only``, ``with_expression``.
     :ivar entity: whose attributes are named; None for those of any class.
     :ivar names: attributes, the group, or ``"*"``; empty where the path's last relationship is meant.
-    :ivar detail: ``innerjoin``, ``sql_only``, ``alias`` or ``raiseload``.
+    :ivar detail: ``innerjoin``, ``sql_only``, ``alias`` or ``raiseload``, or the SQL expression.
     """
 
     path: tuple[Step, ...]
@@ -52,6 +54,7 @@ class Load(StatementOption):
         self.root: Any = None if entity is None else _entity(entity)
         self.path: tuple[Step, ...] = ()
         self.wishes: tuple[Wish, ...] = ()
+        self.closed = False
 
     def cache_key_parts(self) -> tuple[Any, ...]:
         return self.wishes
@@ -108,17 +111,23 @@ class Load(StatementOption):
         return self._way("", attr)
 
     def _way(self, kind: str, attr: Any, detail: Any = None) -> Load:
+        self._check_open(attr)
         if isinstance(attr, str):
             if attr != WILDCARD:
-                raise ArgumentError(
-                    f"Loader options take mapped attributes, such as User.orders, or '*'; got {attr!r}."
-                )
-            return self._with(self.path, Wish(self.path, kind, self._here(), (WILDCARD,), detail))
-        prop = getattr(attr, "prop", None)
-        if prop is None or not prop.is_relationship:
-            raise ArgumentError(f"{attr} is no relationship: only relationships have ways to load them.")
+                raise self._no_attribute(attr, "Loader options take mapped attributes", "User.orders")
+            found = self._with(self.path, Wish(self.path, kind, self._here(), (WILDCARD,), detail))
+            found.closed = True
+            return found
+        prop, attr = property_of(attr)
+        if prop is None:
+            raise self._no_attribute(attr, "Loader options take mapped attributes", "User.orders")
+        if not prop.is_relationship:
+            raise ArgumentError(
+                f"{prop} is no relationship: only relationships have ways to load them. For a column there are "
+                f"defer({prop}), undefer({prop}) and load_only({prop})."
+            )
         self._check_belongs(attr)
-        step = Step(attr.parent, prop, attr._of_type, attr.criteria)
+        step = Step(attr.parent, prop, getattr(attr, "_of_type", None), getattr(attr, "criteria", ()))
         if self.path:  # what comes next on the way is of the class that the last relationship leads to
             step = step._replace(entity=self._here())
         path = (*self.path, step)
@@ -138,26 +147,40 @@ class Load(StatementOption):
         """Fetch the deferred columns of a group with the rest."""
         return self._with(self.path, Wish(self.path, "undefer_group", self._here(), (name,)))
 
+    def with_expression(self, key: Any, expression: Any) -> Load:
+        """Give a :func:`~ropewalk.query_expression` attribute its SQL expression for this query."""
+        prop, attr = property_of(key)
+        if prop is None or not getattr(prop, "query_expression", False):
+            raise ArgumentError(
+                f"with_expression() takes an attribute that is mapped with query_expression(); got "
+                f"{repr(key) if prop is None else prop}, which is not."
+            )
+        return self._columns("with_expression", (attr,), as_column_element(expression))
+
     def load_only(self, *attrs: Any, raiseload: bool = False) -> Load:
         """Fetch these columns, and the primary key, alone."""
         return self._columns("load_only", attrs, raiseload)
 
-    def _columns(self, kind: str, attrs: tuple[Any, ...], raiseload: bool = False) -> Load:
+    def _columns(self, kind: str, attrs: tuple[Any, ...], detail: Any = False) -> Load:
         names = []
         entity = self._here()
         for attr in attrs:
+            self._check_open(attr)
             if isinstance(attr, str) and attr == WILDCARD:
                 names.append(WILDCARD)
                 continue
-            prop = getattr(attr, "prop", None)
-            if prop is None or not prop.is_column:
+            prop, attr = property_of(attr)
+            if prop is None:
+                raise self._no_attribute(attr, f"{kind}() takes mapped column attributes", "User.name")
+            if not prop.is_column:
                 raise ArgumentError(
-                    f"{kind}() takes mapped column attributes, such as {kind}(User.name); got {attr!r}."
+                    f"{kind}() is for columns and {prop} is a relationship: say how to load it with "
+                    f"selectinload({prop}), lazyload({prop}) and their like."
                 )
             self._check_belongs(attr)
             entity = entity or attr.parent
             names.append(prop.key)
-        wish = Wish(self.path, kind, entity, tuple(names), raiseload)
+        wish = Wish(self.path, kind, entity, tuple(names), detail)
         return self._with(self.path, wish, root=entity if self.root is None else None)
 
     # -- nesting ------------------------------------------------------------------------------
@@ -187,11 +210,29 @@ class Load(StatementOption):
             configuring.configure(last.prop.parent)
         return last.prop.mapper
 
+    def _check_open(self, attr: Any) -> None:
+        if self.closed:
+            raise ArgumentError(
+                f"{attr} cannot follow '*': that stands for all attributes, and leads to no class. Give {attr} in an "
+                f"option of its own."
+            )
+
+    def _no_attribute(self, thing: Any, wanted: str, like: str) -> ArgumentError:
+        here = self._here()
+        if not isinstance(thing, str):
+            return ArgumentError(f"{wanted}, such as {like}, or '*'; got {thing!r:.80}.")
+        close = [] if here is None else difflib.get_close_matches(thing, here.mapper.props, 1)
+        meant = f"{here.mapper.class_.__name__}.{close[0]}" if close else like
+        return ArgumentError(
+            f"{wanted}, not their names in a string; got {thing!r}. Give the attribute of the class, such as {meant}, "
+            f"or '*' for all."
+        )
+
     def _check_belongs(self, attr: Any) -> None:
         here = self._here()
         if here is None:
             return
-        entity = getattr(attr, "parent", attr) if getattr(attr, "is_attribute", False) else attr
+        entity = getattr(attr, "parent", attr)
         if not (entity.mapper.isa(here.mapper) or here.mapper.isa(entity.mapper)):
             before = f'"{self.path[-1].prop}" leads to' if self.path else "these options are for"
             raise ArgumentError(
@@ -210,60 +251,87 @@ def _entity(thing: Any) -> Any:
     return thing if found is None else found
 
 
-def lazyload(attr: Any) -> Load:
-    """Load a relationship when it is touched; ``"*"`` for all."""
-    return Load().lazyload(attr)
+def property_of(attr: Any) -> tuple[Any, Any]:
+    """Return the property that an attribute stands for, and the attribute; a synonym is what it is a synonym of.
+
+    The property is None where there is none.
+    """
+    prop: Any = attr if isinstance(attr, MapperProperty) else getattr(attr, "prop", None)
+    while prop is not None and prop.is_synonym:
+        prop = prop.parent.props.get(prop.name)
+        attr = getattr(getattr(attr.parent, "entity", attr.parent.class_), prop.key) if prop is not None else attr
+    return prop, attr
 
 
-def selectinload(attr: Any, recursion_depth: int | None = None) -> Load:
+def _chained(way: str, keys: tuple[Any, ...], *args: Any) -> Load:
+    """Return the option for the last of these relationships, to which the others lead."""
+    if not keys:
+        raise ArgumentError(f"{way}() takes a relationship, such as {way}(User.orders), or '*' for all.")
+    load = Load()
+    for key in keys[:-1]:
+        load = load.contains_eager(key) if way == "contains_eager" else load.defaultload(key)
+    return getattr(load, way)(keys[-1], *args)  # type: ignore[no-any-return]
+
+
+def lazyload(*keys: Any) -> Load:
+    """Load a relationship when it is touched.
+
+    :param keys: the relationship, or ``"*"`` for all; of several, each leads to the next and the last is meant. So
+        it is with all functions here that take ``keys``.
+    """
+    return _chained("lazyload", keys)
+
+
+def selectinload(*keys: Any, recursion_depth: int | None = None) -> Load:
     """Load a relationship with one more SELECT for all objects of the result."""
-    return Load().selectinload(attr, recursion_depth)
+    return _chained("selectinload", keys, recursion_depth)
 
 
-def subqueryload(attr: Any) -> Load:
+def subqueryload(*keys: Any) -> Load:
     """Load a relationship with one more SELECT for all objects of the result."""
-    return Load().subqueryload(attr)
+    return _chained("subqueryload", keys)
 
 
-def immediateload(attr: Any, recursion_depth: int | None = None) -> Load:
+def immediateload(*keys: Any, recursion_depth: int | None = None) -> Load:
     """Load a relationship right after its objects."""
-    return Load().immediateload(attr, recursion_depth)
+    return _chained("immediateload", keys, recursion_depth)
 
 
-def joinedload(attr: Any, innerjoin: Any = None) -> Load:
+def joinedload(*keys: Any, innerjoin: Any = None) -> Load:
     """Load a relationship with the same SELECT, by an outer join, or by an inner one with ``innerjoin=True``."""
-    return Load().joinedload(attr, innerjoin)
+    return _chained("joinedload", keys, innerjoin)
 
 
-def eagerload(attr: Any) -> Load:
+def eagerload(*keys: Any) -> Load:
     """The name of :func:`joinedload` in SQLAlchemy 0.4."""
-    return Load().joinedload(attr)
+    return _chained("joinedload", keys)
 
 
-def contains_eager(attr: Any, alias: Any = None) -> Load:
+def contains_eager(*keys: Any, alias: Any = None) -> Load:
     """Take a relationship's objects from the columns of a join that the statement has."""
-    return Load().contains_eager(attr, alias)
+    return _chained("contains_eager", keys, alias)
 
 
-def raiseload(attr: Any, sql_only: bool = False) -> Load:
+def raiseload(*keys: Any, sql_only: bool = False) -> Load:
     """Have an error raised when an unloaded relationship is touched; ``"*"`` for all."""
-    return Load().raiseload(attr, sql_only)
+    return _chained("raiseload", keys, sql_only)
 
 
-def noload(attr: Any) -> Load:
+def noload(*keys: Any) -> Load:
     """Leave a relationship empty."""
-    return Load().noload(attr)
+    return _chained("noload", keys)
 
 
-def defaultload(attr: Any) -> Load:
+def defaultload(*keys: Any) -> Load:
     """Load a relationship as its mapping says, and go on with what it leads to."""
-    return Load().defaultload(attr)
+    return _chained("defaultload", keys)
 
 
 def defer(key: Any, *, raiseload: bool = False) -> Load:
     """Leave a column out of the SELECT; it is loaded when it is read.
 
     :param key: a mapped attribute, or ``"*"`` for all.
+    :param raiseload: have an error raised when it is read.
     """
     return Load().defer(key, raiseload)
 
@@ -282,5 +350,25 @@ def undefer_group(name: str) -> Load:
 
 
 def load_only(*attributes: Any, raiseload: bool = False) -> Load:
-    """Fetch these columns, and the primary key, alone."""
+    """Fetch these columns, and the primary key, alone.
+
+    :param raiseload: have an error raised when one of the others is read.
+    """
     return Load().load_only(*attributes, raiseload=raiseload)
+
+
+def with_expression(key: Any, expression: Any) -> Load:
+    """Give an attribute that is mapped with :func:`~ropewalk.query_expression` its SQL expression for one query.
+
+    ::
+
+        class Order(Base):
+            gross: Mapped[Decimal] = query_expression()
+
+        select(Order).options(with_expression(Order.gross, Order.net * (1 + tax)))
+
+    Objects that the session holds already keep what they have, unless ``populate_existing`` is asked for.
+
+    :raises ArgumentError: the attribute is of another kind.
+    """
+    return Load().with_expression(key, expression)

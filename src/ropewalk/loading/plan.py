@@ -25,13 +25,14 @@ from ..kernel.core import (
 from ..kernel.shortcuts import shape_of
 from ..kernel.statements import Prepared
 from ..state.instance import InstanceState
+from .conflicts import check_conflicts, check_roots
 from .entities import EntityColumns, entity_in
 from .from_statement import FromStatement
 from .joining import Assembled
 from .peers import Peers
 from .results import metadata_of
 from .rows import Loader, compile_loader, hold
-from .wishes import Node, check_roots, wishes_in
+from .wishes import Node, wishes_in
 
 _plans: Any = LRUCache(1000)
 _shapes: dict[Any, tuple[Plan, Any]] = {}
@@ -56,15 +57,10 @@ class Plan:
         self, statement: Any, options: Sequence[Any], bindparams: Sequence[Any] = (), node: Node | None = None
     ) -> None:
         self.bindparams = bindparams
-        self.nodes: list[Node | None] = []
         wishes = wishes_in(options)
-        for column in raw_columns(statement):
-            entity = entity_in(column)
-            if entity is None:
-                self.nodes.append(None)
-            else:
-                self.nodes.append(Node(entity, wishes) if node is None else node)
+        self.nodes = nodes_of(statement, wishes, node)
         if wishes:
+            check_conflicts(wishes)
             check_roots(options, [found.entity for found in self.nodes if found is not None])
         assembled = Assembled(statement, self.nodes)
         self.slots: list[EntityColumns | None] = assembled.slots
@@ -132,8 +128,9 @@ class Bound:
         """Return the Core statement with this call's own literal values."""
         if self.statement is None:
             return self.plan.statement
-        # expanded anew: the columns of an alias or subquery belong to this very statement
-        return Assembled(self.statement, self.plan.nodes).statement
+        # expanded anew: the columns of an alias or subquery belong to this very statement, in its options too
+        wishes = wishes_in(options_of(self.statement))
+        return Assembled(self.statement, nodes_of(self.statement, wishes) if wishes else self.plan.nodes).statement
 
     def load_all(
         self,
@@ -163,6 +160,15 @@ class Bound:
         if owner.held is not None:
             hold(owner, peers)
         return result
+
+
+def nodes_of(statement: Any, wishes: Sequence[Any], node: Node | None = None) -> list[Node | None]:
+    """Return, for each member of the SELECT list, what to load of it: ``node`` if given; None for a plain column."""
+    found: list[Node | None] = []
+    for column in raw_columns(statement):
+        entity = entity_in(column)
+        found.append(None if entity is None else Node(entity, wishes) if node is None else node)
+    return found
 
 
 def plan_for(statement: Any) -> Bound:

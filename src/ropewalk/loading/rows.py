@@ -256,6 +256,6 @@ def fill(state: InstanceState, instance: Any, keys: Sequence[str], values: Seque
         if state.owner is not None:
             state.owner.modified.pop(state, None)
     if state.expired:
-        state.expired = any(p.key not in held and not (p.deferred or p.query_expression) for p in props.values())
+        state.expired = any(p.key not in held and not p.left_out for p in props.values())
     if state.extra and "expired_keys" in state.extra:
         state.extra["expired_keys"] = {k for k in state.extra["expired_keys"] if k not in held}

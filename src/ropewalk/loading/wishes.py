@@ -6,11 +6,10 @@ A :class:`Node` stands for one entity at one place of a query. What it says of a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
-from ..exc import ArgumentError
 from ..mapping import configuring
 from ..mapping.mapper import Mapper
 from ..mapping.properties import ColumnProperty
@@ -18,7 +17,7 @@ from .options import WILDCARD, Wish
 
 JOINED = frozenset({"joined", "contains"})
 AFTERWARDS = frozenset({"selectin", "subquery", "immediate"})
-_COLUMN_KINDS = frozenset({"defer", "undefer", "undefer_group", "load_only"})
+COLUMN_KINDS = frozenset({"defer", "undefer", "undefer_group", "load_only", "with_expression"})
 
 
 class Choice:
@@ -49,7 +48,7 @@ class Choice:
             if (
                 wish.path
                 and wish.path[0].prop is prop
-                and (len(wish.path) > 1 or wish.kind in _COLUMN_KINDS or wish.names)
+                and (len(wish.path) > 1 or wish.kind in COLUMN_KINDS or wish.names)
             ):
                 onwards.append(wish._replace(path=wish.path[1:]))
         return Node(asked, onwards, parent.trail)
@@ -76,14 +75,7 @@ class Node:
         self.entity = entity
         self.mapper: Mapper[Any] = entity.mapper
         self.trail = (*trail, self.mapper)
-        self.wishes = [w for w in wishes if self._concerns(w.path[0].entity if w.path else w.entity)]
-
-    def _concerns(self, entity: Any) -> bool:
-        if entity is None or entity is self.entity:
-            return True
-        if entity.is_aliased_class or self.entity.is_aliased_class:
-            return False
-        return bool(entity.mapper.isa(self.mapper) or self.mapper.isa(entity.mapper))
+        self.wishes = [w for w in wishes if concerns(entity, w.path[0].entity if w.path else w.entity)]
 
     @cached_property
     def matters(self) -> bool:
@@ -105,11 +97,16 @@ class Node:
         """The attributes to fetch."""
         mapper = self.mapper
         pk = set(mapper.pk_keys)
-        found = {p.key for p in mapper.column_props.values() if not (p.deferred or p.query_expression)}
+        found = {p.key for p in mapper.column_props.values() if not p.left_out}
         for wish in self._about_columns():
             found = _chosen(mapper, found, wish)
         found |= pk
         return [p for p in mapper.column_props.values() if p.key in found]
+
+    @cached_property
+    def expressions(self) -> dict[str, Any]:
+        """The SQL expressions given for attributes."""
+        return {w.names[0]: w.detail for w in self._about_columns() if w.kind == "with_expression"}
 
     @cached_property
     def forbidden(self) -> frozenset[str]:
@@ -122,7 +119,7 @@ class Node:
         return frozenset(found)
 
     def _about_columns(self) -> list[Wish]:
-        return [w for w in self.wishes if not w.path and w.kind in _COLUMN_KINDS]
+        return [w for w in self.wishes if not w.path and w.kind in COLUMN_KINDS]
 
     # -- relationships --------------------------------------------------------------------------
 
@@ -145,7 +142,7 @@ class Node:
             wish = named[-1]
             kind = next((w.kind for w in reversed(named) if w.kind), prop.lazy)
             return Choice(self, prop, wish, kind)
-        general = [w for w in self.wishes if not w.path and w.names == (WILDCARD,) and w.kind not in _COLUMN_KINDS]
+        general = [w for w in self.wishes if not w.path and w.names == (WILDCARD,) and w.kind not in COLUMN_KINDS]
         bound = [w for w in general if w.entity is not None] or general
         if bound:
             return Choice(self, prop, None, bound[-1].kind or prop.lazy)
@@ -185,6 +182,15 @@ class Node:
                 choice.fetch.load(session, parents, overwrite)
 
 
+def concerns(entity: Any, named: Any) -> bool:
+    """Whether an option for the class or alias ``named``, or for any where None, is one for ``entity``."""
+    if named is None or named is entity:
+        return True
+    if named.is_aliased_class or entity.is_aliased_class:
+        return False
+    return bool(named.mapper.isa(entity.mapper) or entity.mapper.isa(named.mapper))
+
+
 def _is_everywhere(wish: Wish) -> bool:
     return not wish.path and wish.entity is None and wish.names == (WILDCARD,)
 
@@ -205,22 +211,6 @@ def _chosen(mapper: Mapper[Any], fetched: set[str], wish: Wish) -> set[str]:
 def wishes_in(options: Iterable[Any]) -> list[Wish]:
     """Return what the options of a statement wish for."""
     return [wish for option in options for wish in getattr(option, "wishes", ())]
-
-
-def check_roots(options: Iterable[Any], entities: Sequence[Any]) -> None:
-    """Refuse options that start at a class which the statement does not load.
-
-    :raises ArgumentError: there is one.
-    """
-    for option in options:
-        root = getattr(option, "root", None)
-        if root is None or any(Node(entity)._concerns(root) for entity in entities):
-            continue
-        shown = ", ".join(str(getattr(e, "name", None) or e.class_.__name__) for e in entities) or "no mapped class"
-        raise ArgumentError(
-            f"The option {option!r} starts at {root.class_.__name__}, which this statement does not load: "
-            f"it loads {shown}."
-        )
 
 
 def loads_more(mapper: Mapper[Any]) -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, literal
+from sqlalchemy import ColumnElement, null
 from sqlalchemy import exc as core_exc
 from sqlalchemy.schema import Column
+from sqlalchemy.sql.elements import Null
 from sqlalchemy.types import ARRAY, JSON, PickleType, TypeDecorator, TypeEngine
 
 from ..kernel.core import as_column_element
@@ -104,6 +105,8 @@ class ColumnProperty(MapperProperty):
     :param deferred_group: deferred columns of one group are loaded together.
     :param deferred_raiseload: raise instead of loading it on demand.
     :param active_history: load the old value when an unloaded attribute is set.
+    :param query_expression: queries give the expression, or leave it at the default here.
+    :ivar left_out: whether a plain SELECT leaves it out.
     """
 
     is_column = True
@@ -139,6 +142,8 @@ class ColumnProperty(MapperProperty):
         self.expire_on_flush = expire_on_flush
         self.comparator_factory = comparator_factory
         self.query_expression = query_expression
+        self.has_default = query_expression and not isinstance(first, Null)
+        self.left_out = self.deferred or (query_expression and not self.has_default)
 
     @property
     def expression(self) -> ColumnElement[Any]:
@@ -259,8 +264,11 @@ def query_expression(
     info: dict[Any, Any] | None = None,
     doc: str | None = None,
 ) -> Any:
-    """Map an attribute whose SQL expression each query may give with ``with_expression``."""
-    expression = literal(None) if default_expr is None else default_expr
+    """Map an attribute whose SQL expression each query may give with :func:`~ropewalk.with_expression`.
+
+    :param default_expr: the expression for queries that give none; without it the attribute is then None.
+    """
+    expression = null() if default_expr is None else default_expr
     return ColumnProperty(
         expression,
         expire_on_flush=expire_on_flush,

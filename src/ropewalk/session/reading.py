@@ -340,10 +340,11 @@ def load_attribute(session: Session, state: InstanceState, instance: Any, key: s
     forbidden = state.extra is not None and key in state.extra.get("forbidden", ())
     if (prop.deferred_raiseload or forbidden) and not state.expired:
         raise InvalidRequestError(
-            f"{mapper.class_.__name__}.{key} is not to be loaded on demand: its {'query' if forbidden else 'mapping'} "
-            f"says raiseload. Ask for it in the query with undefer({mapper.class_.__name__}.{key})."
+            f"'{mapper.class_.__name__}.{key}' is not available due to raiseload=True, which its "
+            f"{'query' if forbidden else 'mapping'} says: it is not to be loaded on demand. Ask for it in the query "
+            f"with undefer({mapper.class_.__name__}.{key})."
         )
-    if prop.query_expression:
+    if prop.query_expression and not (prop.has_default and state.expired):
         return None
     if state.status != PERSISTENT:
         raise InvalidRequestError(

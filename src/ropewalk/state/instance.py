@@ -342,4 +342,4 @@ def _restore(instance: Any, pk: Any, committed: Any, mutables: Any, expired: boo
 
 
 def _deferred(prop: Any) -> bool:
-    return bool(prop.is_column and (prop.deferred or prop.query_expression))
+    return bool(prop.is_column and prop.left_out)

@@ -43,7 +43,7 @@ class MapperPlan:
             k for k, p in props if not p.writable and p.expire_on_flush and not p.query_expression
         )
         self.mutable_keys = tuple(k for k, p in props if p.may_be_mutable)
-        self.loaded_keys = frozenset(k for k, p in props if not p.deferred and not p.query_expression)
+        self.loaded_keys = frozenset(k for k, p in props if not p.left_out)
         single = mapper.single_pk
         #: from an object's values its bare key, as ``state.pk`` holds it
         self.key_of: Callable[[Values], Any] = itemgetter(single) if single is not None else _getter(mapper.pk_keys)

@@ -117,6 +117,7 @@ from .session.moves import make_transient, make_transient_to_detached, object_se
 from .session.retrying import Retries, retried, transient_reason
 from .session.session import Session, close_all_sessions
 from .session.transaction import SessionTransaction, SessionTransactionOrigin
+from .session.writeonly import WriteOnlyCollection
 from .state.history import AttributeState, History
 from .state.identity import IdentityMap
 from .state.instance import InstanceState
@@ -124,6 +125,7 @@ from .state.instance import InstanceState
 if TYPE_CHECKING:
     from .ext.associationproxy import AssociationProxy, association_proxy
     from .ropes.scoped import QueryPropertyDescriptor, scoped_session
+    from .session.dynamic import AppenderMixin, AppenderQuery
     from .session.query import Query
 
 Synonym = SynonymProperty
@@ -133,6 +135,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AliasedClass",
+    "AppenderMixin",
+    "AppenderQuery",
     "AssociationProxy",
     "AttributeState",
     "CascadeOptions",
@@ -176,6 +180,7 @@ __all__ = [
     "SessionTransactionOrigin",
     "Synonym",
     "SynonymProperty",
+    "WriteOnlyCollection",
     "WriteOnlyMapped",
     "add_mapped_attribute",
     "aliased",
@@ -261,6 +266,10 @@ def __getattr__(name: str) -> Any:
         from .session.query import Query
 
         return Query
+    if name in ("AppenderMixin", "AppenderQuery"):
+        from .session import dynamic
+
+        return getattr(dynamic, name)
     if name in ("AssociationProxy", "association_proxy"):
         from .ext import associationproxy
 

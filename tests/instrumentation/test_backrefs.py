@@ -57,7 +57,7 @@ def test_what_came_and_went_again_is_no_change() -> None:
     child = graph.Child(id=2, parent=p)
     child.parent = None
     waiting = pending_changes(p._sa_instance_state, "children")
-    assert waiting is not None and (waiting.added, waiting.removed) == ([], [])
+    assert waiting is not None and not waiting.added and not waiting.removed
 
 
 def test_what_the_load_brings_too_comes_once() -> None:

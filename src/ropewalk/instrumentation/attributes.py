@@ -66,12 +66,47 @@ else:
         pass
 
 
-class DynamicMapped(Mapped[T_co]):
-    """The annotation of a ``lazy="dynamic"`` collection."""
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
+    from ..session.dynamic import AppenderQuery
+    from ..session.writeonly import WriteOnlyCollection
 
-class WriteOnlyMapped(Mapped[T_co]):
-    """The annotation of a ``lazy="write_only"`` collection."""
+    class DynamicMapped(Mapped[T_co]):
+        """The annotation of a ``lazy="dynamic"`` collection."""
+
+        @overload  # type: ignore[override]
+        def __get__(self, instance: None, owner: Any) -> InstrumentedAttribute[T_co]: ...
+
+        @overload
+        def __get__(self, instance: object, owner: Any) -> AppenderQuery[T_co]: ...
+
+        def __get__(self, instance: object | None, owner: Any) -> InstrumentedAttribute[T_co] | AppenderQuery[T_co]: ...
+
+        def __set__(self, instance: Any, value: Iterable[T_co]) -> None: ...  # type: ignore[override]
+
+    class WriteOnlyMapped(Mapped[T_co]):
+        """The annotation of a ``lazy="write_only"`` collection."""
+
+        @overload  # type: ignore[override]
+        def __get__(self, instance: None, owner: Any) -> InstrumentedAttribute[T_co]: ...
+
+        @overload
+        def __get__(self, instance: object, owner: Any) -> WriteOnlyCollection[T_co]: ...
+
+        def __get__(
+            self, instance: object | None, owner: Any
+        ) -> InstrumentedAttribute[T_co] | WriteOnlyCollection[T_co]: ...
+
+        def __set__(self, instance: Any, value: Iterable[T_co]) -> None: ...  # type: ignore[override]
+
+else:
+
+    class DynamicMapped(Mapped[T_co]):
+        """The annotation of a ``lazy="dynamic"`` collection."""
+
+    class WriteOnlyMapped(Mapped[T_co]):
+        """The annotation of a ``lazy="write_only"`` collection."""
 
 
 class QueryableAttribute(_Attribute[T_co]):

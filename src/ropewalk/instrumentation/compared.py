@@ -6,12 +6,12 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import bindparam
+from sqlalchemy import and_, bindparam
 
 from ..exc import SAWarning
-from ..kernel.core import unmarked
+from ..kernel.core import marks_of, unmarked
 from ..kernel.symbols import NO_VALUE
-from ..mapping.marks import replace_columns
+from ..mapping.marks import only_marks, replace_columns
 from .references import instance_state
 
 
@@ -30,10 +30,23 @@ def values_of(instance: Any, condition: Any, is_theirs: Callable[[Any], bool]) -
         plain = unmarked(column)
         if plain not in binds:
             key = mapper.get_property_by_column(plain).key
-            binds[plain] = bindparam(None, callable_=lambda: _value(instance, key), type_=plain.type, unique=True)
+            binds[plain] = bindparam(None, callable_=value_when_run(instance, key), type_=plain.type, unique=True)
         return binds[plain]
 
     return replace_columns(condition, replace)
+
+
+def members_condition(instance: Any, prop: Any) -> Any:
+    """Return the condition for rows that are at the other end of relationship ``prop`` of ``instance``."""
+    parts = [values_of(instance, prop.primaryjoin, lambda column: "local" in marks_of(column))]
+    if prop.secondaryjoin is not None:
+        parts.append(prop.secondaryjoin)
+    return and_(*[only_marks(part, frozenset()) for part in parts])
+
+
+def value_when_run(instance: Any, key: str) -> Callable[[], Any]:
+    """Return what gives the value of an attribute when a statement runs."""
+    return lambda: _value(instance, key)
 
 
 def _value(instance: Any, key: str) -> Any:

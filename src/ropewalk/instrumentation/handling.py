@@ -103,6 +103,10 @@ def get_history(obj: Any, key: str, passive: PassiveFlag = PassiveFlag.PASSIVE_O
     """
     state = obj if getattr(obj, "is_instance", False) else instance_state(obj)
     instance = state.object
+    relation = state.mapper.class_manager.relations[key] if key in state.mapper.relationship_props else None
+    if relation is not None and relation.queried:
+        loads = instance is not None and passive & PassiveFlag.SQL_OK and passive & PassiveFlag.INIT_OK
+        return relation.loaded_history(state, instance) if loads else relation.history(state)  # type: ignore[no-any-return]
     unloaded = instance is not None and key not in instance.__dict__
     if unloaded and state.pk is not None and passive & PassiveFlag.SQL_OK:
         getattr(instance, key)

@@ -15,6 +15,7 @@ from ..mapping.mapper import Mapper
 from ..mapping.properties import MapperProperty
 from ..state.instance import STATE, InstanceState, new_state
 from .attributes import EntityClause, InstrumentedAttribute, SynonymAttribute
+from .queried import QUERIED, QueriedAttribute
 from .relations import Relations
 from .relationship_attribute import RelationshipAttribute
 from .validators import find_hooks
@@ -113,7 +114,8 @@ def add_attribute(mapper: Mapper[Any], prop: MapperProperty) -> None:
         manager.plain.discard(key)
         manager.relations.pop(key, None)
         manager.special[key] = manager.relations.write
-        manager.put(key, RelationshipAttribute(mapper, prop))
+        queried = prop.lazy in QUERIED  # type: ignore[attr-defined]
+        manager.put(key, (QueriedAttribute if queried else RelationshipAttribute)(mapper, prop))
         return
     if not prop.is_column:
         return

@@ -6,6 +6,7 @@ came and what went is kept until the collection is loaded, or flushed without it
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,22 +15,63 @@ if TYPE_CHECKING:
 PENDING = "pending"
 
 
+class ObjectSet:
+    """Objects in the order in which they came, each once; what is equal to another is another."""
+
+    __slots__ = ("_held",)
+
+    def __init__(self, items: Iterable[Any] = ()) -> None:
+        self._held = {id(item): item for item in items}
+
+    def add(self, item: Any) -> None:
+        self._held.setdefault(id(item), item)
+
+    def discard(self, item: Any) -> bool:
+        """Take an object out; return whether it was in."""
+        return self._held.pop(id(item), self) is not self
+
+    def __contains__(self, item: Any) -> bool:
+        return id(item) in self._held
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._held.values())
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def __getitem__(self, index: Any) -> Any:
+        return list(self)[index]
+
+    def __reduce__(self) -> Any:  # the places of objects in memory are not those of their copies
+        return (ObjectSet, (), None, iter(self))
+
+    def extend(self, items: Iterable[Any]) -> None:
+        """Put several objects in."""
+        for item in items:
+            self.add(item)
+
+    append = add
+
+    def __repr__(self) -> str:
+        return f"ObjectSet({list(self)!r})"
+
+
 class PendingChanges:
     """What was added to, and removed from, a collection that is not loaded."""
 
     __slots__ = ("added", "removed")
 
     def __init__(self) -> None:
-        self.added: list[Any] = []
-        self.removed: list[Any] = []
+        self.added = ObjectSet()
+        self.removed = ObjectSet()
 
     def add(self, item: Any) -> None:
-        if not _take(self.removed, item) and not _within(self.added, item):
-            self.added.append(item)
+        if not self.removed.discard(item):
+            self.added.add(item)
 
     def remove(self, item: Any) -> None:
-        if not _take(self.added, item) and not _within(self.removed, item):
-            self.removed.append(item)
+        if not self.added.discard(item):
+            self.removed.add(item)
 
     def __repr__(self) -> str:
         return f"<PendingChanges +{len(self.added)} -{len(self.removed)}>"
@@ -66,15 +108,3 @@ def forget_pending(state: InstanceState, key: str | None = None) -> None:
         take_pending(state, key)
     elif state.extra is not None:
         state.extra.pop(PENDING, None)
-
-
-def _within(items: list[Any], item: Any) -> bool:
-    return any(one is item for one in items)
-
-
-def _take(items: list[Any], item: Any) -> bool:
-    for place, one in enumerate(items):
-        if one is item:
-            del items[place]
-            return True
-    return False

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ..exc import RelatedTypeError
 from ..kernel.symbols import NO_VALUE
 from ..mapping import configuring
+from ..mapping.relationships import QUERIED
 from ..state.instance import state_of
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Relation:
     """
 
     uselist = False
+    queried = False  # it stays in the database, and is never a value in the __dict__
 
     def __init__(self, mapper: Mapper[Any], prop: MapperProperty) -> None:
         self.mapper = mapper
@@ -181,13 +183,10 @@ class Relations(dict[str, Any]):
         self.mapper = mapper
 
     def __missing__(self, key: str) -> Any:
-        from .membership import Membership
-        from .references import Reference
-
         prop = self.mapper.relationship_props[key]
         if not prop.configured:
             configuring.configure(prop.parent)
-        relation = self[key] = (Membership if prop.uselist else Reference)(self.mapper, prop)
+        relation = self[key] = _kind_of(prop)(self.mapper, prop)
         relation.prepare()
         manager = self.mapper.class_manager
         if manager.special.get(key) == self.write:
@@ -204,6 +203,17 @@ class Relations(dict[str, Any]):
             return False
         self[key].delete(instance)
         return True
+
+
+def _kind_of(prop: Any) -> Any:
+    if prop.lazy in QUERIED:
+        from .queried import QueriedMembership
+
+        return QueriedMembership
+    from .membership import Membership
+    from .references import Reference
+
+    return Membership if prop.uselist else Reference
 
 
 def relation_of(state: InstanceState, key: str) -> Any:

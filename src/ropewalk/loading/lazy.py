@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..exc import InvalidRequestError
+from ..mapping.relationships import QUERIED
 from ..state.instance import PERSISTENT, InstanceState
 from . import peers
 from .fetching import Fetch, fetch_for, held_under
@@ -41,7 +42,9 @@ def load_related(session: Any, state: InstanceState, instance: Any, key: str) ->
 
 def load_alone(session: Any, state: InstanceState, instance: Any, key: str) -> None:
     """Load a relationship of one object, whatever its peers lack, as ``refresh()`` does."""
-    fetch_for(state.mapper.relationship_props[key]).load(session, [(state, instance)])
+    prop = state.mapper.relationship_props[key]
+    if prop.lazy not in QUERIED:  # there is nothing to load, the changes are forgotten already
+        fetch_for(prop).load(session, [(state, instance)])
 
 
 def load_together(session: Any, fetch: Fetch, state: InstanceState, instance: Any) -> None:

@@ -10,9 +10,11 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
+from ..exc import InvalidRequestError
 from ..mapping import configuring
 from ..mapping.mapper import Mapper
 from ..mapping.properties import ColumnProperty
+from ..mapping.relationships import QUERIED
 from .options import WILDCARD, Wish
 
 JOINED = frozenset({"joined", "contains"})
@@ -137,6 +139,9 @@ class Node:
 
     def _choice(self, prop: Any) -> Choice | None:
         named = [w for w in self.wishes if len(w.path) == 1 and w.path[0].prop is prop and not w.names]
+        if prop.lazy in QUERIED:
+            _refuse_to_load(prop, named)
+            return None
         onwards = any(w.path and w.path[0].prop is prop for w in self.wishes)
         if named:
             wish = named[-1]
@@ -189,6 +194,15 @@ def concerns(entity: Any, named: Any) -> bool:
     if named.is_aliased_class or entity.is_aliased_class:
         return False
     return bool(named.mapper.isa(entity.mapper) or entity.mapper.isa(named.mapper))
+
+
+def _refuse_to_load(prop: Any, wishes: list[Wish]) -> None:
+    for wish in wishes:
+        if wish.kind in JOINED or wish.kind in AFTERWARDS:
+            raise InvalidRequestError(
+                f"{prop} has lazy={prop.lazy!r}: its members are not loaded with their object, by no option. Query "
+                f"them for each object, or map a second relationship with viewonly=True to load them from."
+            )
 
 
 def _is_everywhere(wish: Wish) -> bool:

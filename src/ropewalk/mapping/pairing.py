@@ -130,6 +130,11 @@ def check_cascade(prop: RelationshipProperty) -> None:
             SAWarning,
             stacklevel=2,
         )
+    if prop.lazy in ("dynamic", "write_only") and (not prop.uselist or prop.direction is MANYTOONE):
+        raise InvalidRequestError(
+            f"{prop} has lazy={prop.lazy!r}, which is for collections, and it refers to one {there}. Leave lazy "
+            f"out, or annotate it with Mapped[...] in place of DynamicMapped or WriteOnlyMapped."
+        )
     if cascade.delete_orphan and prop not in prop.mapper.delete_orphan_from:
         prop.mapper.delete_orphan_from.append(prop)
 

@@ -261,6 +261,10 @@ _LAZY = frozenset(
 )
 
 
+QUERIED = frozenset({"dynamic", "write_only"})
+"""The ways of collections that are queried, and never loaded."""
+
+
 def relationship(
     argument: Any = None,
     secondary: Any = None,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..instrumentation.pending import pending_changes
 from ..kernel.symbols import MANYTOONE, NO_VALUE
 from ..mapping import configuring
+from ..mapping.relationships import QUERIED
 from ..state.instance import PENDING, TRANSIENT, InstanceState, state_of
 from ..unitofwork.orphans import is_orphan
 from . import moves
@@ -156,6 +157,10 @@ def delete(session: Session, state: InstanceState, instance: Any) -> None:
 
 def _deleted_with(state: InstanceState, instance: Any) -> Iterator[Any]:
     for relation in relations_with(state.mapper, "delete"):
+        if relation.queried:
+            found = relation.loaded_history(state, instance, relation.prop.passive_deletes)
+            yield from (*found.added, *found.unchanged)
+            continue
         if relation.key not in instance.__dict__ and state.pk is not None and not relation.prop.passive_deletes:
             relation.load_anyway(state, instance)
         held = instance.__dict__.get(relation.key)
@@ -170,7 +175,7 @@ def _deleted_with(state: InstanceState, instance: Any) -> Iterator[Any]:
             and not prop.passive_deletes
             and not prop.cascade.delete
             and prop.direction is not MANYTOONE
-            and prop.lazy not in ("dynamic", "write_only")
+            and prop.lazy not in QUERIED
         ):
             state.mapper.class_manager.relations[key].load_anyway(state, instance)
 

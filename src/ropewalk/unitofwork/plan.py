@@ -18,6 +18,7 @@ from sqlalchemy.exc import NoReferencedColumnError, NoReferencedTableError
 from sqlalchemy.types import TypeEngine
 
 from ..mapping.mapper import Mapper
+from ..mapping.relationships import QUERIED
 from .relating import RelationPlan, relations_of
 
 _bare_key = attrgetter("pk")
@@ -44,6 +45,8 @@ class MapperPlan:
         )
         self.mutable_keys = tuple(k for k, p in props if p.may_be_mutable)
         self.loaded_keys = frozenset(k for k, p in props if not p.left_out)
+        #: relationships whose members an object keeps only until it has a row
+        self.queried_keys = tuple(k for k, p in mapper.relationship_props.items() if p.lazy in QUERIED)
         single = mapper.single_pk
         #: from an object's values its bare key, as ``state.pk`` holds it
         self.key_of: Callable[[Values], Any] = itemgetter(single) if single is not None else _getter(mapper.pk_keys)

@@ -68,6 +68,8 @@ class RelationPlan:
 
     def loaded_history(self, state: InstanceState, instance: Any) -> History:
         """Return what came and went, the collection loaded first unless the database is to see to it."""
+        if self.relation.queried:
+            return self.relation.loaded_history(state, instance, self.prop.passive_deletes)  # type: ignore[no-any-return]
         if self.key not in instance.__dict__ and not self.prop.passive_deletes and self._can_load(state):
             self.relation.load_anyway(state, instance)
         return self.history(state)
@@ -93,11 +95,7 @@ def relations_of(mapper: Mapper[Any]) -> dict[str, RelationPlan]:
         return {}
     if configuring.pending:
         configuring.configure(mapper)
-    return {
-        key: RelationPlan(mapper, prop)
-        for key, prop in mapper.relationship_props.items()
-        if not prop.viewonly and prop.lazy not in ("dynamic", "write_only")
-    }
+    return {key: RelationPlan(mapper, prop) for key, prop in mapper.relationship_props.items() if not prop.viewonly}
 
 
 def _no_attribute(prop: RelationshipProperty) -> UnmappedColumnError:

@@ -140,6 +140,9 @@ def _register(identity_map: IdentityMap, plan: MapperPlan, group: Group) -> None
             if state.identity_token is not None and entries.get(state.pk) is state:
                 del entries[state.pk]
             identity_map.put(state, state())
+    for name in plan.queried_keys:
+        for values in objects:
+            values.pop(name, None)
     if plan.mutable_keys:
         for state, values in zip(states, objects, strict=True):
             _watch(plan, state, values)

@@ -108,6 +108,18 @@ def test_one_to_one_lets_go_on_both_sides() -> None:
     assert (p.badge, a.parent, b.parent) == (a, p, None)
 
 
+def test_one_to_one_keeps_what_was_loaded_and_lets_go_what_was_assigned() -> None:
+    graph, owner = make_graph(), Owner()
+    badge = stored(graph.Badge(id=1), owner)
+    p = stored(graph.Parent(id=1), owner, badge=badge)
+    badge.__dict__["parent"] = p
+    q, r = stored(graph.Parent(id=2), owner, badge=None), stored(graph.Parent(id=3), owner, badge=None)
+    q.badge = badge
+    assert (p.badge, q.badge, badge.parent) == (badge, badge, q)
+    r.badge = badge
+    assert (q.badge, r.badge, badge.parent) == (None, badge, r)
+
+
 def test_one_to_one_knows_whom_it_replaces() -> None:
     graph, owner = make_graph(), Owner()
     p = stored(graph.Parent(id=1), owner)
@@ -115,7 +127,7 @@ def test_one_to_one_knows_whom_it_replaces() -> None:
     new = graph.Badge(id=2)
     new.parent = p
     assert owner.loaded == ["badge"]
-    assert former.parent is None
+    assert former.parent is p  # as its row says, until it is expired
     assert list(get_history(p, "badge").deleted) == [former]
 
 

@@ -94,7 +94,9 @@ class Reference(Relation):
             former = instance_state(old)
             self.left(state, instance, former, old)
             back = self.back_on(former)
-            if back is not None:
+            if back is not None and not (
+                origin is not None and origin.prop is back.prop and _is_as_loaded(back, former)
+            ):
                 back.discard(former, old, state, instance, self)
 
     def _former(self, state: InstanceState, instance: Any) -> Any:
@@ -177,6 +179,15 @@ class Reference(Relation):
         held[self.key] = None
         if old is item:
             self.left(state, instance, other, item)
+
+
+def _is_as_loaded(reference: Any, former: InstanceState) -> bool:
+    """Whether a former end of a one-to-one pair, which another object has taken over, holds what its row says.
+
+    As in SQLAlchemy it keeps that in memory until it is expired; no flush will look at it. What was assigned and
+    is not flushed yet, the flush would write, so that it is let go.
+    """
+    return not reference.uselist and former.pk is not None and reference.key not in (former.committed or ())
 
 
 def single_parent_error(relation: Relation, other: InstanceState, parent: InstanceState) -> InvalidRequestError:

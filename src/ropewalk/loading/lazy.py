@@ -43,8 +43,12 @@ def load_related(session: Any, state: InstanceState, instance: Any, key: str) ->
 def load_alone(session: Any, state: InstanceState, instance: Any, key: str) -> None:
     """Load a relationship of one object, whatever its peers lack, as ``refresh()`` does."""
     prop = state.mapper.relationship_props[key]
-    if prop.lazy not in QUERIED:  # there is nothing to load, the changes are forgotten already
-        fetch_for(prop).load(session, [(state, instance)])
+    if prop.lazy in QUERIED:
+        return  # there is nothing to load, the changes are forgotten already
+    node = peers.node_of(state)
+    choice = None if node is None else node.choices.get(key)
+    fetch = fetch_for(prop) if choice is None else choice.fetch
+    fetch.load(session, [(state, instance)])
 
 
 def load_together(session: Any, fetch: Fetch, state: InstanceState, instance: Any) -> None:

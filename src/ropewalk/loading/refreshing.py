@@ -7,7 +7,7 @@ loaded eagerly none of this is needed, and ``ondemand.py`` and ``together.py`` f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy.engine import Dialect
@@ -45,17 +45,12 @@ class Refresh:
         self.plan = Plan(statement, (), (), _Part(whole, columns, relations))
         self._prepared: dict[Dialect, KeyedStatement] = {}
 
-    def load(self, session: Any, lacking: Lacking, lock: Callable[[Any], Any] | None = None) -> int:
-        """Load for these objects and return the number of statements; who has no row stays as it is.
-
-        :param lock: turns the statement into one that locks the rows.
-        """
+    def load(self, session: Any, lacking: Lacking) -> int:
+        """Load for these objects and return the number of statements; who has no row stays as it is."""
         connection = session.connection_for(self.mapper)
         dialect = connection.dialect
         prepared = self._prepared.get(dialect)
-        if lock is not None:
-            prepared = KeyedStatement(lock(self.plan.statement), dialect)
-        elif prepared is None:
+        if prepared is None:
             prepared = self._prepared[dialect] = KeyedStatement(self.plan.statement, dialect)
         owner, plan = session.identity_map, self.plan
         before = [state.peers for state, _ in lacking]

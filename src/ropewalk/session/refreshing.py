@@ -76,7 +76,8 @@ def _load(
     with_for_update: Any,
 ) -> bool:
     """Fetch the columns, and the relationships as they are loaded eagerly; False where the row is gone."""
-    eager = relations & refreshing.eager_in(node).keys()
+    # a row is locked alone: databases refuse to lock the far side of an outer join
+    eager = frozenset() if with_for_update else relations & refreshing.eager_in(node).keys()
     with session._unit():
         if not eager:
             statement = locked(ondemand.by_key(state.mapper, frozenset(columns)).statement, with_for_update)
@@ -84,9 +85,7 @@ def _load(
             if not ondemand.load_keys(state, instance, columns, connection, True, statement):
                 return False
         else:
-            statement = refreshing.refresh_for(node, columns, eager)
-            lock = (lambda plain: locked(plain, with_for_update)) if with_for_update else None
-            statement.load(session, [(state, instance)], lock)
+            refreshing.refresh_for(node, columns, eager).load(session, [(state, instance)])
             if any(key not in instance.__dict__ for key in (*columns, *eager)):
                 return False
         for key in relations:

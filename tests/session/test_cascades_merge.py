@@ -4,7 +4,7 @@ import pytest
 from databases import count_statements
 from sqlalchemy import ForeignKey, String
 
-from ropewalk import DeclarativeBase, Mapped, Session, inspect, mapped_column
+from ropewalk import DeclarativeBase, Mapped, Session, exc, inspect, mapped_column, raiseload, select
 from ropewalk.mapping.relationships import relationship
 
 
@@ -132,3 +132,65 @@ def test_without_loading(session, sqlite_engine):
         assert [page.text for page in merged.pages] == ["a", "b"]
     assert sent.count == 0
     assert not session.dirty
+
+
+def test_an_empty_collection_that_came_of_being_read_empties_nothing(session):
+    given = Book(id=1)
+    assert given.pages == []
+    assert len(session.merge(given).pages) == 2
+    given = Book(id=1)
+    given.pages.append(page := Page(id=1))
+    given.pages.remove(page)  # now it was said to be empty
+    assert session.merge(given).pages == []
+
+
+def test_an_empty_collection_that_was_assigned_empties(session):
+    assert session.merge(Book(id=1, pages=[])).pages == []
+
+
+def test_a_reference_that_the_session_has_not_is_replaced_unloaded(session, sqlite_engine):
+    with Session(sqlite_engine) as other:
+        other.add(Book(id=2, title="Omoo"))
+        other.commit()
+    given = Page(id=1, book=Book(id=2))
+    merged = session.merge(given)
+    assert inspect(merged).attrs.book.history == ([merged.book], (), ())
+    session.commit()
+    assert merged.book_id == 2
+
+
+def test_merge_all_copies_what_several_share_once(session, sqlite_engine):
+    shared = Book(id=1, title="Shared")
+    with count_statements(sqlite_engine) as sent:
+        one, two = session.merge_all([Page(id=1, book=shared), Page(id=2, book=shared)])
+    assert one.book is two.book and one.book.title == "Shared"
+    assert sent.count == 3  # two pages, and their book once
+
+
+def test_without_loading_changes_of_the_target_are_forgotten(session, sqlite_engine):
+    with Session(sqlite_engine) as other:
+        book = other.get(Book, 1)
+        assert len(book.pages) == 2
+    target = session.get(Book, 1)
+    target.title = "changed"
+    target.pages.append(Page(text="new"))
+    with session.no_autoflush:
+        assert session.merge(book, load=False) is target
+    assert target.title == "Moby" and len(target.pages) == 2
+    assert target not in session.dirty
+
+
+def test_the_options_of_the_source_hold_for_its_copy(session, sqlite_engine):
+    with Session(sqlite_engine) as other:
+        book = other.scalars(select(Book).options(raiseload(Book.shelf))).one()
+    merged = session.merge(book)
+    with pytest.raises(exc.InvalidRequestError, match="Book.shelf"):
+        _ = merged.shelf
+
+
+def test_a_deleted_attribute_that_the_source_has_not_either_is_read_again(session):
+    book = session.get(Book, 1)
+    del book.title
+    with session.no_autoflush:
+        assert session.merge(Book(id=1)) is book
+        assert book.title == "Moby"

@@ -21,18 +21,20 @@ class CollectionAdapter:
     :ivar relation: the relation that the collection is the value of.
     :ivar state: the owner's state.
     :ivar doubles: an object may be in the list twice.
+    :ivar untouched: made because a new object's attribute was read, and nobody has taken anything out of it.
     """
 
-    __slots__ = ("doubles", "relation", "state")
+    __slots__ = ("doubles", "relation", "state", "untouched")
 
     relation: Membership
     state: InstanceState
     doubles: bool
+    untouched: bool
 
     def __init__(self, relation: Membership, state: InstanceState) -> None:
         self.relation = relation
         self.state = state
-        self.doubles = False
+        self.doubles = self.untouched = False
 
     # -- what programs ask ------------------------------------------------------------
 

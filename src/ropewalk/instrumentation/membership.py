@@ -66,7 +66,9 @@ class Membership(Relation):
         if committed is not None and self.key in committed and pending_changes(state, self.key) is None:
             return self.new_collection(state, instance)  # deleted with ``del``
         if state.pk is None and not (state.extra and "load_pending" in state.extra):
-            return self.new_collection(state, instance)
+            collection = self.new_collection(state, instance)
+            collection._sa_adapter.untouched = True
+            return collection
         saved = None
         if committed is not None and self.key in committed:
             saved = committed.pop(self.key)  # pending changes: what is unloaded is loaded all the same
@@ -133,6 +135,7 @@ class Membership(Relation):
 
     def before_change(self, adapter: CollectionAdapter, collection: Any) -> Any:
         """Keep the members as they are for the history; return the owner, None if it is not its collection now."""
+        adapter.untouched = False
         state = adapter.state
         instance = state()
         if instance is None:

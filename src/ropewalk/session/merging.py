@@ -8,14 +8,17 @@ related as their sources are.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..exc import InvalidRequestError, SAWarning
+from ..instrumentation.pending import forget_pending
+from ..kernel.symbols import NO_VALUE
+from ..loading.peers import Peers
 from ..state.instance import PERSISTENT, InstanceState
 from ..state.mutable import watch
 from .cascading import relations_with
-from .moves import state_in
+from .moves import expire_keys, state_in
 
 if TYPE_CHECKING:
     from .session import Session
@@ -23,19 +26,20 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def merge(session: Session, instance: T, load: bool, options: Sequence[Any] | None) -> T:
-    """Merge one object; see :meth:`Session.merge`."""
+def merge(session: Session, instances: Iterable[T], load: bool, options: Sequence[Any] | None) -> list[T]:
+    """Merge objects, and what the cascade leads to, each once; see :meth:`Session.merge`."""
     if load:
         session._autoflush()
     autoflush, session.autoflush = session.autoflush, False
     try:
-        return _Merge(session, load, options).run(instance)  # type: ignore[no-any-return]
+        merging = _Merge(session, load, options)
+        return [merging.run(instance) for instance in instances]
     finally:
         session.autoflush = autoflush
 
 
 class _Merge:
-    """One call of ``merge``."""
+    """One call of ``merge`` or ``merge_all``."""
 
     def __init__(self, session: Session, load: bool, options: Sequence[Any] | None) -> None:
         self._session = session
@@ -48,11 +52,16 @@ class _Merge:
         self._waiting: list[Any] = []
 
     def run(self, instance: Any) -> Any:
-        self._waiting.append(instance)
+        self._waiting = [instance]
         for source in self._waiting:  # it grows while we are at it
             self._copy(source)
         for relation, state, source in self._relations:
             self._relate(relation, state, source)
+        self._relations.clear()
+        if not self._load:
+            for state, target in self._targets.items():
+                if target is not state():
+                    _take_for_unchanged(state_in(target))
         return self._targets[state_in(instance)]
 
     def _copy(self, source: Any) -> None:
@@ -70,13 +79,15 @@ class _Merge:
             self._by_key[key] = target
         if target is source:
             return
+        if type(state.peers) is Peers:  # what loads later honours the options that the source was loaded with
+            state_in(target).peers = state.peers.left
         for relation in relations_with(state.mapper, "merge"):
-            if relation.key not in source.__dict__:
+            if _holds_nothing(relation, source):
                 continue
             if self._load and any((state, other) in self._reached for other in relation.prop.reverse):
                 continue  # the other side, where we come from, sets both
             self._relations.append((relation, state, source))
-            if self._load and state_in(target).pk is not None:
+            if self._load and relation.uselist and state_in(target).pk is not None:
                 relation.load_anyway(state_in(target), target)  # loads members together, not one by one
             for other in _members(relation, source):
                 if other is not None:
@@ -85,8 +96,8 @@ class _Merge:
 
     def _key(self, state: InstanceState) -> Any:
         mapper = state.mapper
-        values = state.identity or tuple([state.dict.get(key) for key in mapper.pk_keys])
-        return None if None in values else (mapper.base_mapper, values, state.identity_token)
+        values = state.identity or tuple([state.dict.get(key, NO_VALUE) for key in mapper.pk_keys])
+        return (mapper.base_mapper, values, state.identity_token) if _is_key(mapper, values) else None
 
     def _relate(self, relation: Any, state: InstanceState, source: Any) -> None:
         target = self._targets[state]
@@ -104,6 +115,23 @@ class _Merge:
             relation.write(target, relation.key, collection)
         else:
             relation.set_loaded(target_state, target, found)
+
+
+def _holds_nothing(relation: Any, source: Any) -> bool:
+    """Whether there is nothing to merge: not loaded, never set, or an empty collection that came of being read."""
+    held = source.__dict__.get(relation.key, NO_VALUE)
+    if held is NO_VALUE:
+        return True
+    adapter = getattr(held, "_sa_adapter", None) if relation.uselist else None
+    return adapter is not None and adapter.untouched and not any(True for _ in relation.kind.iterate(held))
+
+
+def _take_for_unchanged(state: InstanceState) -> None:
+    """What was put in place is what the database has: so ``load=False`` says."""
+    state.committed = None
+    forget_pending(state)
+    if state.owner is not None:
+        state.owner.modified.pop(state, None)
 
 
 def _members(relation: Any, instance: Any) -> list[Any]:
@@ -132,8 +160,8 @@ def _target(session: Session, instance: T, load: bool, options: Sequence[Any] | 
             raise InvalidRequestError(
                 f"merge(load=False) takes objects that have a row; {state.describe()} is {state.status_name}."
             )
-        values = tuple(state.dict.get(key) for key in mapper.pk_keys)
-        if all(value is not None for value in values):
+        values = tuple(state.dict.get(key, NO_VALUE) for key in mapper.pk_keys)
+        if _is_key(mapper, values):
             pk = values[0] if mapper.single_pk is not None else values
     target: Any = None
     if pk is not None:
@@ -166,6 +194,15 @@ def _target(session: Session, instance: T, load: bool, options: Sequence[Any] | 
     return target  # type: ignore[no-any-return]
 
 
+def _is_key(mapper: Any, values: Sequence[Any]) -> bool:
+    """Whether the values of a primary key, NO_VALUE for what was never set, can be those of a row."""
+    if NO_VALUE in values:
+        return False
+    if mapper.allow_partial_pks and len(values) > 1:
+        return any(value is not None for value in values)
+    return None not in values
+
+
 def _copy_new(source: InstanceState, target: Any) -> None:
     for key in source.mapper.column_props:
         if key in source.dict:
@@ -174,7 +211,10 @@ def _copy_new(source: InstanceState, target: Any) -> None:
 
 def _copy_values(source: InstanceState, target_state: InstanceState, target: Any) -> None:
     """Set what differs, as a program would: validators run and history is kept."""
+    gone = target_state.committed or {}
     for key, prop in source.mapper.column_props.items():
+        if key not in source.dict and key in gone and key not in target_state.dict:
+            expire_keys(target_state, [key])  # it was deleted, and the source knows of no value either: read it again
         if key not in source.dict or not prop.writable:
             continue
         value = source.dict[key]

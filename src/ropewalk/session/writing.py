@@ -171,11 +171,12 @@ class Writing(Cascading):
         :param load: with ``False`` nothing is loaded, and the copy is taken for unchanged.
         """
         with self._guard("merge()"):
-            return merging.merge(self, instance, load, options)  # type: ignore[arg-type]
+            return merging.merge(self, [instance], load, options)[0]  # type: ignore[arg-type]
 
     def merge_all(self, instances: Iterable[T], *, load: bool = True, options: Sequence[Any] | None = None) -> list[T]:
-        """Merge several objects."""
-        return [self.merge(instance, load=load, options=options) for instance in instances]
+        """Merge several objects, and what several of them refer to once."""
+        with self._guard("merge_all()"):
+            return merging.merge(self, instances, load, options)  # type: ignore[arg-type]
 
     def is_modified(self, instance: object, include_collections: bool = True) -> bool:
         """Whether an object has changes that a flush would write."""

@@ -293,7 +293,7 @@ def test_a_detached_object_says_which_attribute_and_what_to_do():
     tree = Tree(id=1)
     state = persistent(tree, 1)
     state.status = DETACHED
-    with pytest.raises(DetachedInstanceError, match="<Tree id=1> is not bound to a Session.*'name'.*merge") as caught:
+    with pytest.raises(DetachedInstanceError, match="<Tree id=1> is not bound to a Session.*Tree.name.*") as caught:
         tree.name  # noqa: B018
     assert caught.value.instance is tree
     assert caught.value.attribute == "name"

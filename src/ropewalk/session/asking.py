@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from sqlalchemy import Result, ScalarResult, text
 
+from ..exc import PendingRollbackError
 from . import reading, refreshing
 
 if TYPE_CHECKING:
@@ -170,4 +171,8 @@ class Asking:
     def load_attribute(self, state: InstanceState, instance: Any, key: str) -> Any:
         """Load an attribute that an object lacks; called by the attribute itself."""
         with self._guard("loading of an attribute"):
-            return reading.load_attribute(self, state, instance, key)  # type: ignore[arg-type]
+            try:
+                return reading.load_attribute(self, state, instance, key)  # type: ignore[arg-type]
+            except PendingRollbackError as err:
+                err.add_note(f"(raised while {state.mapper.class_.__name__}.{key} of {state.describe()} was loaded)")
+                raise

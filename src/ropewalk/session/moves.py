@@ -12,6 +12,7 @@ from ..exc import InvalidRequestError, UnmappedInstanceError
 from ..instrumentation.pending import forget_pending
 from ..loading.peers import Peers
 from ..state.instance import DELETED, DETACHED, PENDING, PERSISTENT, TRANSIENT, InstanceState, state_of
+from ..state.parting import Parting
 from . import telling
 
 if TYPE_CHECKING:
@@ -129,12 +130,16 @@ def expunge(session: Session, state: InstanceState) -> None:
     release(session, [state])
 
 
-def release(session: Session, states: Iterable[InstanceState], to_transient: bool = False) -> None:
+def release(
+    session: Session, states: Iterable[InstanceState], to_transient: bool = False, how: str = "session.expunge()"
+) -> None:
     """Take objects out of the session.
 
     :param to_transient: they lose their identity: their rows were never committed.
+    :param how: what to say of it in an error.
     """
     heard = session._heard is not None
+    parting = None if to_transient else Parting(how)
     for state in states:
         session._new.pop(state, None)
         session._deleted.pop(state, None)
@@ -144,13 +149,14 @@ def release(session: Session, states: Iterable[InstanceState], to_transient: boo
                 session._transaction.deleted.pop(state, None)
                 session._transaction.born.pop(state, None)
         before = state.status
-        let_go(state, to_transient)
+        let_go(state, to_transient, parting)
         if heard:
             telling.left(session, state(), before, to_transient)
 
 
-def let_go(state: InstanceState, to_transient: bool = False) -> None:
+def let_go(state: InstanceState, to_transient: bool = False, parting: Parting | None = None) -> None:
     """Make a state nobody's."""
+    state.parting = parting
     if state.status == DELETED and not to_transient:
         state.set_extra("was_deleted", True)
     state.owner = None
@@ -170,8 +176,11 @@ def let_go(state: InstanceState, to_transient: bool = False) -> None:
         state.status = DETACHED
 
 
-def detach_all(session: Session) -> None:
-    """Take every object out, as ``close()`` does."""
+def detach_all(session: Session, how: str = "session.close()") -> None:
+    """Take every object out.
+
+    :param how: what to say of it in an error.
+    """
     identity_map = session.identity_map
     leaving = identity_map.all_states()
     leaving += session._new
@@ -180,8 +189,9 @@ def detach_all(session: Session) -> None:
         leaving += [state for state in transaction.deleted if state.owner is identity_map]
         transaction = transaction.parent
     told = None if session._heard is None else [(state(), state.status) for state in leaving]
+    parting = Parting(how) if leaving else None
     for state in leaving:
-        let_go(state)
+        let_go(state, False, parting)
     session._new.clear()
     session._deleted.clear()
     identity_map.clear_all()

@@ -199,7 +199,7 @@ class Transacting:
         while transaction is not None:
             transaction.check_idle(what)
             transaction = transaction.parent
-        moves.detach_all(self)  # type: ignore[arg-type]
+        moves.detach_all(self, f"session.{what}")  # type: ignore[arg-type]
         transaction = innermost
         while transaction is not None:
             outer = transaction.parent

@@ -12,6 +12,7 @@ from ..exc import InvalidRequestError, SAWarning
 from ..kernel.collector import paused_for
 from ..state.instance import DELETED, DETACHED, PERSISTENT, InstanceState
 from ..state.mutable import changed_in_place
+from ..state.parting import Parting
 from ..unitofwork.flush import flush
 from ..unitofwork.work import Outcome, Work
 from . import bulk, cascading, merging, moves, reading
@@ -139,7 +140,7 @@ class Writing(Cascading):
     def expunge_all(self) -> None:
         """Take all objects out of the session."""
         self._guard.check("expunge_all()")
-        moves.detach_all(self)  # type: ignore[arg-type]
+        moves.detach_all(self, "session.expunge_all()")  # type: ignore[arg-type]
 
     def clear(self) -> None:
         """Take all objects out of the session (0.4's name for ``expunge_all``)."""
@@ -385,11 +386,13 @@ class Writing(Cascading):
     # -- what the end of a transaction does to objects ----------------------------------------
 
     def _committed(self, transaction: SessionTransaction) -> None:
+        parting = Parting("the commit of its deletion") if transaction.deleted else None
         for state in transaction.deleted:
             if state.status == DELETED:
                 state.set_extra("was_deleted", True)
                 state.status = DETACHED
                 state.owner = None
+                state.parting = parting
                 if self._heard is not None and (instance := state()) is not None:
                     self.dispatch.deleted_to_detached(self, instance)
         self.identity_map.orphans.clear()

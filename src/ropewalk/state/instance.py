@@ -21,6 +21,7 @@ from ..exc import DetachedInstanceError, InvalidRequestError
 from ..kernel.symbols import NO_VALUE
 from .history import AttributeState, History
 from .mutable import changed_in_place
+from .parting import Parting
 
 if TYPE_CHECKING:
     from ..mapping.mapper import Collection, Mapper
@@ -46,6 +47,7 @@ class InstanceState(weakref.ref):  # type: ignore[type-arg]
         "first_value",
         "mutables",
         "owner",
+        "parting",
         "peers",
         "pk",
         "status",
@@ -62,6 +64,7 @@ class InstanceState(weakref.ref):  # type: ignore[type-arg]
     expired: bool  # unloaded column attributes are to be fetched all together
     peers: list[InstanceState] | None  # what came in the same result
     extra: dict[str, Any] | None  # what few states need
+    parting: Parting | None  # how it left its session; unset while it never did, so that loading costs nothing
 
     # A weak reference hashes and compares like its referent; a state is itself.
     __hash__ = object.__hash__
@@ -252,28 +255,51 @@ class InstanceState(weakref.ref):  # type: ignore[type-arg]
             return None  # deleted with ``del``
         owner = self.owner
         if owner is None or owner.loader is None:
-            raise DetachedInstanceError(
-                f"{self.describe()} is not bound to a Session: that was closed, or the object was taken out of it. So "
-                f"attribute {key!r} cannot be loaded. Load it before the session closes{self._option_for(key)}, keep "
-                f"what commit() would expire with Session(expire_on_commit=False), or bring the object into a session "
-                f"again with session.add(obj) or session.merge(obj).",
-                instance,
-                key,
-            )
+            raise self._detached(instance, key)
         return owner.loader.load_attribute(self, instance, key)
+
+    def _detached(self, instance: Any, key: str) -> DetachedInstanceError:
+        """The error for an attribute that nobody can load any more: why, and what would have helped."""
+        parting = getattr(self, "parting", None)
+        if self.owner is not None:
+            why = (
+                "its session is gone: the program let go of the Session without closing it, and Python collected it. "
+                "Keep a reference to the session for as long as its objects are loaded from"
+            )
+        elif parting is not None:
+            why = f"it left its session by {parting}"
+        else:
+            why = "it has been in none since it was made, or unpickled"
+        option = self._option_for(key)
+        if option:
+            remedy = f"Have the query load it, as select(...).options({option}) does"
+        elif self.expired:
+            remedy = (
+                "It was expired, as commit() does: read it before the session closes, or keep what was loaded with "
+                "Session(expire_on_commit=False)"
+            )
+        else:
+            remedy = "Read it before the session closes"
+        return DetachedInstanceError(
+            f"{self.describe()} is not bound to a Session, so attribute {self.mapper.class_.__name__}.{key} cannot be "
+            f"loaded; {why}. {remedy}; or bring the object into a session again with session.add(obj) or "
+            f"session.merge(obj).",
+            instance,
+            key,
+        )
 
     def _may_load_pending(self, key: str) -> bool:
         """Whether an object without a row loads what its keys refer to (``enable_relationship_loading``)."""
         return bool(self.extra) and "load_pending" in self.extra and key in self.mapper.relationship_props  # type: ignore[operator]
 
     def _option_for(self, key: str) -> str:
-        """Say which loader option would have loaded an attribute."""
+        """Return the loader option that would have loaded an attribute; empty where none is needed."""
         prop: Any = self.mapper.props.get(key)
         name = f"{self.mapper.class_.__name__}.{key}"
         if prop is not None and prop.is_relationship:
-            return f", as select(...).options(selectinload({name})) does"
-        if prop is not None and prop.is_column and prop.deferred:
-            return f", as select(...).options(undefer({name})) does"
+            return f"selectinload({name})"
+        if prop is not None and prop.is_column and (prop.deferred or not self.expired):
+            return f"undefer({name})"
         return ""
 
     def set_extra(self, name: str, value: Any) -> None:

@@ -12,6 +12,7 @@ from ..exc import SAWarning
 from ..instrumentation.pending import forget_pending
 from ..state.instance import DELETED, DETACHED, PERSISTENT
 from ..state.mutable import watch
+from ..state.parting import Parting
 from .changes import Changes, Group
 from .journal import Journal
 from .plan import MapperPlan, Values, plan_of
@@ -202,3 +203,4 @@ def _displace(identity_map: IdentityMap, old: InstanceState, new: InstanceState)
             others.pop(old, None)
     old.owner = None
     old.status = DETACHED
+    old.parting = Parting("a flush that entered another object under its key")

@@ -212,6 +212,7 @@ def test_with_parent_of_an_alias(session):
 def test_with_parent_asks_for_the_key_when_the_statement_runs(session):
     customer = Customer(name="new")
     query = select(Order).where(with_parent(customer, Customer.orders))
+    customer.id = 500
     session.add(customer)
     customer.orders.append(Order(id=500))
     assert ids(session.scalars(query)) == [500]

@@ -94,8 +94,8 @@ class Mapper(CacheKeyed, Generic[T]):
         self.with_polymorphic = with_polymorphic
         self.polymorphic_load = polymorphic_load
         self.eager_defaults = eager_defaults
-        self.version_id_col = version_id_col
-        self.version_id_generator = version_id_generator
+        self.version_id_col: Any = None
+        self.version_id_generator: Any = None
         self.batch = batch
         self.confirm_deleted_rows = confirm_deleted_rows
         self.allow_partial_pks = allow_partial_pks
@@ -124,6 +124,7 @@ class Mapper(CacheKeyed, Generic[T]):
         self.primary_key: tuple[Column[Any], ...] = self._find_primary_key(primary_key)
         self.pk_keys: tuple[str, ...] = tuple(self._key_for_pk(c) for c in self.primary_key)
         self.single_pk: str | None = self.pk_keys[0] if len(self.pk_keys) == 1 else None
+        self._find_version(version_id_col, version_id_generator)
 
     # -- building -----------------------------------------------------------------
 
@@ -235,6 +236,30 @@ class Mapper(CacheKeyed, Generic[T]):
                 f'__mapper_args__ = {{"primary_key": [...]}}.'
             )
         return tuple(columns)  # type: ignore[arg-type]
+
+    def _find_version(self, given: Any, generator: Any) -> None:
+        """Find the column that tells the versions of a row, and what makes the next one (False: nothing here)."""
+        if given is None and self.inherits is not None and not self.concrete:
+            self.version_id_col = self.inherits.version_id_col
+            self.version_id_generator = self.inherits.version_id_generator
+            return
+        if given is None:
+            return
+        column = self.local_table.c.get(given) if isinstance(given, str) else as_column_element(given)
+        if column is not None and column not in self.key_of:
+            column = self.local_table.corresponding_column(column)  # type: ignore[arg-type]  # the column of a table behind a mapped SELECT
+        if column is None or column not in self.key_of:
+            raise ArgumentError(
+                f"{self}: version_id_col={given!r} is no column that an attribute of {self.class_.__name__} stands for."
+            )
+        if generator is not None and generator is not False and not callable(generator):
+            raise ArgumentError(
+                f"{self}: version_id_generator makes the next version from the last: give a function, or False where "
+                f"the database does it; got {generator!r}."
+            )
+        self.version_id_col = column
+        self.version_id_generator = _next_number if generator is None else generator
+        self.column_props[self.key_of[column]].active_history = True  # rows are found by the version they had
 
     def _key_for_pk(self, column: Column[Any]) -> str:
         try:
@@ -413,3 +438,7 @@ def _tables_of(selectable: FromClause) -> Iterator[Table]:
 
 def _table_name(selectable: FromClause) -> str:
     return str(getattr(selectable, "name", None) or selectable.description)
+
+
+def _next_number(version: Any) -> Any:
+    return (version or 0) + 1

@@ -30,6 +30,9 @@ def insert_mappings(
     """
     table: Any = mapper.local_table
     rows = [(given, _row(mapper, given, render_nulls)) for given in mappings]
+    if (version := mapper.version_id_col) is not None and mapper.version_id_generator:
+        for _, row in rows:
+            row[version.key] = mapper.version_id_generator(None)
     with session._guard("bulk insert"), session._unit():
         connection = session.connection_for(mapper)
         for names, group in groupby(rows, key=lambda pair: tuple(pair[1])):
@@ -54,6 +57,11 @@ def update_mappings(session: Session, mapper: Mapper[Any], mappings: Iterable[Va
     keys = [mapper.column_props[key].columns[0] for key in mapper.pk_keys]
     parameters = [f"_key_{i}" for i in range(len(keys))]
     where = and_(*(c == bindparam(name, type_=c.type) for c, name in zip(keys, parameters, strict=True)))
+    version = mapper.version_id_col
+    if version is not None:
+        keys.append(version)
+        parameters.append("_version")
+        where = and_(where, version == bindparam("_version", type_=version.type))
     rows = [_change(mapper, given, parameters) for given in mappings]
     with session._guard("bulk update"), session._unit():
         connection = session.connection_for(mapper)
@@ -118,10 +126,20 @@ def _change(mapper: Mapper[Any], given: Values, parameters: list[str]) -> dict[s
             f"A bulk update of {mapper.class_.__name__} needs the primary key of each row; {', '.join(missing)} is "
             f"missing in {dict(given)!r:.80}."
         )
-    row = dict(zip(parameters, (given[key] for key in mapper.pk_keys), strict=True))
+    row = {name: given[key] for name, key in zip(parameters, mapper.pk_keys, strict=False)}
+    version = None if mapper.version_id_col is None else mapper.key_of[mapper.version_id_col]
+    if version is not None:
+        if given.get(version) is None:
+            raise InvalidRequestError(
+                f"A bulk update of {mapper.class_.__name__} needs the version of each row; {version} is missing in "
+                f"{dict(given)!r:.80}."
+            )
+        row["_version"] = given[version]
     for key, prop in mapper.column_props.items():
-        if key in given and key not in mapper.pk_keys:
+        if key in given and key not in mapper.pk_keys and key != version:
             row[prop.columns[0].key] = given[key]  # type: ignore[index]
+    if version is not None and mapper.version_id_generator:
+        row[mapper.version_id_col.key] = mapper.version_id_generator(given[version])
     return row
 
 

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..exc import InvalidRequestError, SAWarning
+from ..exc import InvalidRequestError, SAWarning, StaleDataError
 from ..instrumentation.pending import forget_pending
 from ..kernel.symbols import NO_VALUE
 from ..loading.peers import Peers
@@ -188,6 +188,7 @@ def _target(session: Session, instance: T, load: bool, options: Sequence[Any] | 
         new_state.owner = session.identity_map
         session.identity_map.put(new_state, target)
     if load:
+        _check_version(state, target)
         _copy_values(state, state_in(target), target)
     else:
         _copy_committed(state, state_in(target), target)
@@ -201,6 +202,24 @@ def _is_key(mapper: Any, values: Sequence[Any]) -> bool:
     if mapper.allow_partial_pks and len(values) > 1:
         return any(value is not None for value in values)
     return None not in values
+
+
+def _check_version(source: InstanceState, target: Any) -> None:
+    """Refuse to merge an object that stems from an older version of its row."""
+    column = source.mapper.version_id_col
+    if column is None:
+        return
+    key = source.mapper.key_of[column]
+    given = source.dict.get(key)
+    if given is None:
+        return
+    present = getattr(target, key)
+    if present != given:
+        raise StaleDataError(
+            f"{source.describe()} cannot be merged: it is of version {given!r}, and its row has {present!r} by now. "
+            f"Merge it without a value for {key!r} to write over the present version all the same.",
+            source.mapper,
+        )
 
 
 def _copy_new(source: InstanceState, target: Any) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import Result, select
 from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.sql.lambdas import StatementLambdaElement
 
-from ..exc import ArgumentError, InvalidRequestError, NoResultFound, UnmappedClassError
+from ..exc import ArgumentError, InvalidRequestError, NoResultFound, StaleDataError, UnmappedClassError
 from ..kernel.core import raw_rows, statement_entity
 from ..kernel.dml import resolved_lambda
 from ..loading import lazy, ondemand, refreshing, together
@@ -228,7 +228,14 @@ def get(
         mapper = mapper_of(entity)
         pk = ondemand.identity_of(mapper, ident)
         if populate_existing or with_for_update:
-            return _read(session, mapper, pk, options, populate_existing, with_for_update, execution_options)
+            versions = mapper.version_id_col is not None and with_for_update and not populate_existing
+            known = _known_version(session, mapper, pk, identity_token) if versions else None
+            found = _read(
+                session, mapper, pk, options, populate_existing, with_for_update, execution_options, bind_arguments
+            )
+            if known is not None and found is not None:
+                _compare_version(mapper, found, known)
+            return found
         entries = session.identity_map.map_for(mapper, identity_token)
         try:
             state = entries.get(pk)
@@ -278,7 +285,8 @@ def _read(
             .where(*(c == v for c, v in zip(mapper.primary_key, (pk,) if mapper.single_pk else pk, strict=True)))
         )
         statement = locked(statement, with_for_update) or statement
-        found = load(session, plan_for(statement), statement, None, {"populate_existing": populate}, bind_arguments)
+        overwrite = {"populate_existing": populate or bool(with_for_update), **(execution_options or {})}
+        found = load(session, plan_for(statement), statement, None, overwrite, bind_arguments)
         return found[0] if found else None
     core_options = {k: v for k, v in (execution_options or {}).items() if k not in _OURS}
     with session._unit():
@@ -290,6 +298,27 @@ def _read(
             populate or statement is not None,
             core_options or None,
             statement,
+        )
+
+
+def _known_version(session: Session, mapper: Any, pk: Any, token: Any) -> Any:
+    """Return the version of the row as an object of the session has it, or None."""
+    instance = session.identity_map.find(mapper, pk, token)
+    return None if instance is None else instance.__dict__.get(mapper.key_of[mapper.version_id_col])
+
+
+def _compare_version(mapper: Any, instance: Any, known: Any) -> None:
+    """Raise if an object that was in the session before its row was locked is of an older version."""
+    key = mapper.key_of[mapper.version_id_col]
+    present = instance.__dict__.get(key)
+    if present != known:
+        state = moves.state_in(instance)
+        moves.expire([state])
+        raise StaleDataError(
+            f"{state.describe()} was loaded with version {known!r}, and its row has {present!r} by now, so what was "
+            f"decided from its values may be wrong. It is expired: look at it anew, or lock it with refresh() or "
+            f"get(populate_existing=True), which take the new values as they are.",
+            mapper,
         )
 
 

@@ -101,7 +101,7 @@ class ArrayUpdate:
     chunk = 1_000
 
     def __init__(self, shape: UpdateShape, dialect: Dialect, types: Sequence[ArrayType]) -> None:
-        pk = shape.plan.pk_columns
+        pk = shape.plan.match_columns
         self.convert = converter((*shape.columns, *pk), dialect, f"update {shape.plan.mapper.class_.__name__}")
         self._arrays = arrays = Arrays(types)
         table = table_name(shape.plan.table, dialect)

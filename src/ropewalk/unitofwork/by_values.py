@@ -138,7 +138,7 @@ class ValuesUpdate:
     one_by_one = True
 
     def __init__(self, shape: UpdateShape, dialect: Dialect) -> None:
-        pk = shape.plan.pk_columns
+        pk = shape.plan.match_columns
         self.convert = converter((*shape.columns, *pk), dialect, f"update {shape.plan.mapper.class_.__name__}")
         sign = placeholder_of(dialect)
         changes = ", ".join(f"{name} = {sign}" for name in column_names(shape.columns, dialect))

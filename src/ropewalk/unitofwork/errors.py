@@ -17,6 +17,7 @@ from ..exc import FlushError, SAWarning, StaleDataError
 from ..kernel.core import bind_processor
 from .blame import blamed_rows, odd_value
 from .plan import Row, TablePlan, Values
+from .versions import cannot_verify
 
 if TYPE_CHECKING:
     from ..state.instance import InstanceState
@@ -111,6 +112,9 @@ def check_matched(verb: str, batch: Batch, matched: int, connection: Connection)
     """
     expected = len(batch.rows)
     dialect = connection.dialect
+    version = batch.plan.version
+    if not dialect.supports_sane_rowcount and version is not None:
+        cannot_verify(verb, connection)
     if matched == expected or matched < 0 or not dialect.supports_sane_rowcount:
         return
     if expected > 1 and not dialect.supports_sane_multi_rowcount:
@@ -120,12 +124,13 @@ def check_matched(verb: str, batch: Batch, matched: int, connection: Connection)
         f"{verb} on table {plan.table.name!r} was for {expected} {plan.mapper.class_.__name__} "
         f"object{'s' if expected > 1 else ''}, but {matched} row{'s were' if matched != 1 else ' was'} matched"
     )
-    missing = _missing(batch, connection) if verb == "UPDATE" and matched < expected else []
-    who = f": no row for {', '.join(missing[:SHOWN])}{', …' if len(missing) > SHOWN else ''}" if missing else ""
-    if verb == "UPDATE":
+    if verb == "UPDATE" or version is not None:
+        missing = _missing(batch, connection, matched) if matched < expected else []
+        who = f": {', '.join(missing[:SHOWN])}{', …' if len(missing) > SHOWN else ''}" if missing else ""
         raise StaleDataError(
-            f"{counts}{who}. Another transaction has deleted rows or changed their keys, or a trigger or rule "
-            f"keeps them from being seen: roll back, and load the objects anew.",
+            f"{counts}{who}. Another transaction has {'changed or ' if version is not None else ''}deleted rows or "
+            f"changed their keys, or a trigger or rule keeps them from being seen: roll back, and load the objects "
+            f"anew.",
             plan.mapper,
             expected,
             matched,
@@ -138,26 +143,42 @@ def check_matched(verb: str, batch: Batch, matched: int, connection: Connection)
     )
 
 
-def _missing(batch: Batch, connection: Connection) -> list[str]:
-    """Return the objects that have no row any more; none if that cannot be found out."""
-    if len(batch.states) == 1:
-        return [batch.states[0].describe()]
-    pk = batch.plan.pk_columns
-    keys = [row[-len(pk) :] for row in batch.rows]
+def _missing(batch: Batch, connection: Connection, matched: int) -> list[str]:
+    """Say which objects have no row any more, or one of another version; nothing if that cannot be found out."""
+    plan = batch.plan
+    if len(batch.states) == 1 and plan.version is None:
+        return [f"no row for {batch.states[0].describe()}"]
+    pk, width = plan.pk_columns, len(plan.match_columns)
+    keys = [row[len(row) - width :][: len(pk)] for row in batch.rows]
     missing = []
     try:
         for start in range(0, len(keys), 500):
             part = keys[start : start + 500]
             among = pk[0].in_([key for (key,) in part]) if len(pk) == 1 else tuple_(*pk).in_(part)
-            found = {tuple(row) for row in connection.execute(select(*pk).where(among))}
-            missing += [
-                state.describe()
-                for state, key in zip(batch.states[start : start + 500], part, strict=True)
-                if key not in found
-            ]
+            rows = connection.execute(select(*plan.match_columns).where(among))
+            found = {tuple(row[: len(pk)]): row[-1] for row in rows}
+            for place, key in enumerate(part, start):
+                name = batch.states[place].describe()
+                if key in found:
+                    if _is_other_version(batch, place, found[key], matched):
+                        missing.append(f"{name} has version {found[key]!r} now, and had {batch.rows[place][-1]!r}")
+                elif batch.verb != "delete":  # else it may just have been deleted by us
+                    missing.append(f"no row for {name}")
     except (DBAPIError, TypeError):
         return []
     return missing
+
+
+def _is_other_version(batch: Batch, place: int, found: Any, matched: int) -> bool:
+    """Whether a row has a version that is neither the old one nor the one that our UPDATE gave it."""
+    version = batch.plan.version
+    if version is None or version.by_server:
+        return False
+    row = batch.rows[place]
+    if not matched:
+        return bool(found != row[-1])
+    given = row[batch.columns.index(version.column)]  # the new one stands before what finds the row
+    return bool(found not in (row[-1], given))
 
 
 def explain_association(error: BaseException, verb: str, table: Any, pairs: list[Any]) -> None:

@@ -18,6 +18,7 @@ from .plan import InsertShape, Row, TablePlan, Values
 from .roads import fetched_columns, insert_road
 from .through_core import insert_expressions
 from .values import is_expression, rows_with_expressions
+from .versions import fetch_versions, first_versions
 
 if TYPE_CHECKING:
     from ..state.instance import InstanceState
@@ -28,6 +29,8 @@ def write_inserts(change_set: ChangeSet, connection: Connection, journal: Journa
     plan = change_set.plan
     if plan.client_defaults:
         fill_in(plan, connection, change_set.objects, journal)
+    if plan.version is not None:
+        first_versions(plan.version, change_set.objects, change_set.states, journal)
     if plan.required:
         _require_keys(plan, change_set)
     for shape, states, objects in _by_shape(plan, change_set):
@@ -106,11 +109,19 @@ def _insert(shape: InsertShape, batch: Batch, connection: Connection, journal: J
             _take(shape, statement.fetches, part, found, journal)
         if shape.defaulted:
             _leave(shape, statement.fetches, part, journal)
+        version = shape.plan.version
+        if version is not None and version.column in shape.defaulted and version.column not in statement.fetches:
+            fetch_versions(shape.plan, part, connection, journal)
 
 
 def _leave(shape: InsertShape, fetched: tuple[Column[Any], ...], batch: Batch, journal: Journal) -> None:
     """Note the values that the database made and did not tell."""
-    keys = [shape.plan.columns[column] for column in shape.defaulted if column not in fetched]
+    version = shape.plan.version
+    keys = [
+        shape.plan.columns[column]
+        for column in shape.defaulted
+        if column not in fetched and (version is None or column is not version.column)
+    ]
     journal.outdated(batch.states, batch.objects, keys)
 
 
@@ -129,7 +140,7 @@ def _take(
     for place, column in enumerate(columns):
         key = plan.columns[column]
         values = [row[place] for row in found]
-        if column in plan.pk_columns:
+        if column in plan.pk_columns or (plan.version is not None and column is plan.version.column):
             if None in values:
                 raise no_key(plan, batch.states[values.index(None)], key, asked=True)
             journal.fill(key, objects, values, replaces=column not in shape.generated)

@@ -7,20 +7,18 @@ before rows are deleted, those keys become NULL.
 from __future__ import annotations
 
 from collections.abc import Callable
-from operator import add
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
-from .batches import Batch
 from .changes import differs
-from .defaults import onupdate_values
 from .dependencies import Dependencies
 from .journal import Journal
 from .plan import MapperPlan, Row, plan_of
 from .relating import value_of
 from .synchronize import hand_on
-from .updating import send_updates
+from .updating import make_batch, send_updates
+from .versions import last_version
 
 if TYPE_CHECKING:
     from ..mapping.mapper import Mapper
@@ -72,16 +70,16 @@ def _update(
     order = [keys.index(key) for key in shape.keys]
     rows = [tuple([row[place] for place in order]) for row in values]
     found = [tuple([_key(state, key) for key in table.pk_keys]) for state in states]
+    bumped: set[Any] = set()
+    if (version := table.version) is not None:
+        bumped = {state for state in states if state.pk is None or state in journal.updated}
+        found = [
+            (*row, state.dict.get(version.key) if state in bumped else last_version(state, version))
+            for row, state in zip(found, states, strict=True)
+        ]
     objects = [state.dict for state in states]
     connection = connect(plan.mapper)
-    if shape.onupdates:
-        rows = [
-            (*row, *onupdate_values(shape.onupdates, table, connection, held))
-            for row, held in zip(rows, objects, strict=True)
-        ]
-    columns = (*shape.columns, *table.pk_columns)
-    batch = Batch("update", shape, columns, states, objects, list(map(add, rows, found)))
-    send_updates(shape, batch, connection, journal)
+    send_updates(shape, make_batch(shape, states, objects, rows, found, connection, bumped), connection, journal)
 
 
 def _key(state: Any, key: str) -> Any:

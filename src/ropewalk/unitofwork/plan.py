@@ -20,6 +20,7 @@ from sqlalchemy.types import TypeEngine
 from ..mapping.mapper import Mapper
 from ..mapping.relationships import QUERIED
 from .relating import RelationPlan, relations_of
+from .versions import version_of, with_versions
 
 _bare_key = attrgetter("pk")
 Values = dict[str, Any]
@@ -75,7 +76,8 @@ class TablePlan:
     """How objects of one class are written to one table.
 
     :ivar columns: the mapped columns of the table → attribute, in the table's order.
-    :ivar pk_columns: what an UPDATE or DELETE finds the row by.
+    :ivar pk_columns: the primary key.
+    :ivar match_columns: what an UPDATE or DELETE finds the row by: the key, and the version where there is one.
     :ivar client_defaults: columns that Python makes a value for when there is none.
     :ivar optional: columns that an INSERT may leave to the database.
     """
@@ -94,6 +96,12 @@ class TablePlan:
         self.pk_columns: tuple[Column[Any], ...] = tuple(pk)
         self.pk_keys = tuple(self.columns[c] for c in pk)
         self.old_keys: Callable[[Iterable[Any]], list[Row]] = self._key_reader()
+        self.version = version_of(mapper, table, self.columns)
+        self.match_columns, self.match_keys = self.pk_columns, self.pk_keys
+        if self.version is not None:
+            self.match_columns += (self.version.column,)
+            self.match_keys += (self.version.key,)
+            self.old_keys = with_versions(self.version, self.old_keys)
         self.sort_keys = [getattr(c.type, "sort_key_function", None) for c in pk]
         # Core knows how to serve a column that no attribute stands for.
         hidden = [c for c in table.columns if c not in self.columns]
@@ -228,14 +236,24 @@ class InsertShape(Shape):
 
 
 class UpdateShape(Shape):
-    """An UPDATE of some columns; the parameters are their values, then what ``onupdate`` gives, then the key."""
+    """An UPDATE of some columns.
+
+    The parameters are their values, what ``onupdate`` gives, the next version, and then what finds the row.
+    """
 
     def __init__(self, plan: TablePlan, keys: tuple[str, ...]) -> None:
         super().__init__(plan, [plan.column_of[key] for key in keys], keys)
         self.onupdates = [(column, key) for column, key in plan.client_onupdates if key not in keys]
         self.columns += tuple(column for column, _ in self.onupdates)
+        version = plan.version
+        #: whether the row gets a next version, beside what changes
+        self.bumps = version is not None and version.key not in keys and (version.generate is not None or not keys)
+        if version is not None and self.bumps:
+            self.columns += (version.column,)
         #: attributes to which the database gives a new value
         self.refreshed = tuple(key for _, key in plan.server_onupdates if key not in keys)
+        #: whether the database has made the version, which is needed at once
+        self.fetches_version = version is not None and version.by_server and version.key not in keys
         self.left_to_core = plan.hidden_onupdates or any(
             column.onupdate is not None for column, key in plan.server_onupdates if key not in keys
         )
@@ -245,7 +263,7 @@ class DeleteShape(Shape):
     """A DELETE by key."""
 
     def __init__(self, plan: TablePlan) -> None:
-        super().__init__(plan, plan.pk_columns, plan.pk_keys)
+        super().__init__(plan, plan.match_columns, plan.match_keys)
 
 
 def plan_of(mapper: Mapper[Any]) -> MapperPlan:

@@ -97,7 +97,7 @@ def _make_insert(shape: InsertShape, connection: Connection, core: bool, transla
 
 def _make_update(shape: UpdateShape, connection: Connection, core: bool, translated: bool) -> Change:
     dialect = connection.dialect
-    columns = (*shape.columns, *shape.plan.pk_columns)
+    columns = (*shape.columns, *shape.plan.match_columns)
     if not core and all_plain(columns, dialect):
         if speaks_arrays(dialect):
             # New keys need an order, in which each is free when its turn comes; a join has none.
@@ -127,7 +127,11 @@ def fetched_columns(shape: InsertShape, dialect: Dialect) -> tuple[Column[Any], 
     eager = shape.plan.mapper.eager_defaults
     if eager == "auto":
         eager = dialect.insert_executemany_returning
-    if not (eager and dialect.insert_returning and shape.plan.table.implicit_returning):
+    returning = dialect.insert_returning and shape.plan.table.implicit_returning
+    if not (eager and returning):
+        version = shape.plan.version
+        if returning and version is not None and version.column in shape.defaulted:
+            return (*shape.generated, version.column)
         return shape.generated
     return (*shape.generated, *shape.defaulted)
 

@@ -84,7 +84,7 @@ class CoreUpdate:
     chunk = None
 
     def __init__(self, shape: UpdateShape) -> None:
-        pk = shape.plan.pk_columns
+        pk = shape.plan.match_columns
         self._names = [f"_new_{i}" for i in range(len(shape.columns))]
         values = {
             column.key: bindparam(name, type_=column.type)
@@ -154,4 +154,4 @@ class CoreDelete:
 
 def key_matches(plan: TablePlan) -> Any:
     """Return the condition that finds a row by its key, with parameters ``_key_0`` and so on."""
-    return and_(*(column == bindparam(KEY.format(i), type_=column.type) for i, column in enumerate(plan.pk_columns)))
+    return and_(*(column == bindparam(KEY.format(i), type_=column.type) for i, column in enumerate(plan.match_columns)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from operator import add, attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from .plan import Row, TablePlan, UpdateShape, Values, plan_of
 from .roads import update_road
 from .through_core import CoreUpdate, update_expressions
 from .values import is_expression, rows_with_expressions
+from .versions import fetch_versions, refuse_no_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,16 +43,10 @@ def write_updates(
     """
     for shape, states, objects in _by_shape(change_set, switched):
         connection = connect()
-        rows = shape.read(objects)
-        if shape.onupdates:
-            rows = [
-                (*row, *onupdate_values(shape.onupdates, shape.plan, connection, values))
-                for row, values in zip(rows, objects, strict=True)
-            ]
         keys = shape.plan.old_keys([switched.get(state, state) for state in states] if switched else states)
         refuse_null_keys("UPDATE", shape.plan, states, keys)
-        rows = list(map(add, rows, keys))
-        batch = Batch("update", shape, (*shape.columns, *shape.plan.pk_columns), states, objects, rows)
+        batch = make_batch(shape, states, objects, shape.read(objects), keys, connection)
+        rows = batch.rows
         computed = rows_with_expressions(rows)
         for i in sorted(computed):
             _update_expressions(batch.part(i, i + 1), connection, journal)
@@ -59,6 +54,37 @@ def write_updates(
             batch = batch.without(computed)
         if batch.rows:
             send_updates(shape, batch, connection, journal)
+
+
+def make_batch(
+    shape: UpdateShape,
+    states: list[InstanceState],
+    objects: list[Values],
+    rows: list[Row],
+    found: list[Row],
+    connection: Connection,
+    bumped: Collection[InstanceState] = (),
+) -> Batch:
+    """Return a batch of updates: new values, what goes with each update, and what finds the rows.
+
+    :param bumped: the objects that this flush has given their next version already.
+    """
+    version = shape.plan.version
+    if version is not None and version.key in shape.keys:
+        refuse_no_version(version, objects, states)
+    if shape.onupdates:
+        rows = [
+            (*row, *onupdate_values(shape.onupdates, shape.plan, connection, values))
+            for row, values in zip(rows, objects, strict=True)
+        ]
+    if version is not None and shape.bumps:
+        make = version.generate or (lambda last: last)  # an UPDATE that sets nothing else
+        rows = [
+            (*row, old[-1] if bumped and state in bumped else make(old[-1]))
+            for state, row, old in zip(states, rows, found, strict=True)
+        ]
+    columns = (*shape.columns, *shape.plan.match_columns)
+    return Batch("update", shape, columns, states, objects, list(map(add, rows, found)))
 
 
 def _by_shape(
@@ -86,7 +112,7 @@ def _by_shape(
     shapes = []
     for changed, (states, objects) in groups.items():
         keys = tuple([key for key in changed if key in plan.column_of])
-        if keys:
+        if keys or (plan.version is not None and not mapper_plan.mapper.column_props.keys().isdisjoint(changed)):
             shapes.append((plan.update_shape(keys), *_by_key(plan, states, objects)))
     return shapes
 
@@ -116,11 +142,21 @@ def send_updates(shape: UpdateShape, batch: Batch, connection: Connection, journ
         _update_returning(shape, batch, connection, journal)
         refreshed = ()
     else:
-        matched = 0
-        for _, _, count in send(batch, update_road, connection, journal):
-            matched = -1 if count < 0 or matched < 0 else matched + count
-        check_matched("UPDATE", batch, matched, connection)
+        for part in parts_to_count(batch, connection):
+            matched = 0
+            for _, _, count in send(part, update_road, connection, journal):
+                matched = -1 if count < 0 or matched < 0 else matched + count
+            check_matched("UPDATE", part, matched, connection)
     _note(shape, batch, journal, refreshed)
+    if shape.fetches_version:
+        fetch_versions(plan, batch, connection, journal)
+
+
+def parts_to_count(batch: Batch, connection: Connection) -> Iterable[Batch]:
+    """Return the batch; row by row where versions are compared and the driver cannot count several."""
+    if batch.plan.version is None or len(batch.rows) == 1 or connection.dialect.supports_sane_multi_rowcount:
+        return (batch,)
+    return [batch.part(i, i + 1) for i in range(len(batch.rows))]
 
 
 def _update_returning(shape: UpdateShape, batch: Batch, connection: Connection, journal: Journal) -> None:
@@ -167,6 +203,9 @@ def _update_expressions(batch: Batch, connection: Connection, journal: Journal) 
             journal.fetched(key, batch.objects, [value])
     outdated = [plan.columns[column] for column in computed if column not in fetches]
     _note(shape, batch, journal, (*outdated, *refreshed))
+    version = plan.version
+    if version is not None and (shape.fetches_version or version.key in outdated):
+        fetch_versions(plan, batch, connection, journal)
 
 
 def _note(shape: UpdateShape, batch: Batch, journal: Journal, outdated: tuple[str, ...]) -> None:
@@ -175,6 +214,12 @@ def _note(shape: UpdateShape, batch: Batch, journal: Journal, outdated: tuple[st
     first = len(shape.keys)
     for place, (_, key) in enumerate(shape.onupdates, first):
         journal.fetched(key, batch.objects, [row[place] for row in batch.rows])
+    version = shape.plan.version
+    if version is not None:
+        if shape.bumps:
+            place = first + len(shape.onupdates)
+            journal.fill(version.key, batch.objects, [row[place] for row in batch.rows], replaces=True)
+        outdated = tuple([key for key in outdated if key != version.key])
     journal.outdated(batch.states, batch.objects, outdated)
     if not set(shape.plan.mapper.pk_keys).isdisjoint(shape.keys):
         journal.rekeyed.extend(batch.states)

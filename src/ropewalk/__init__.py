@@ -124,6 +124,8 @@ from .state.instance import InstanceState
 
 if TYPE_CHECKING:
     from .ext.associationproxy import AssociationProxy, association_proxy
+    from .ropes.jenny import SessionJenny
+    from .ropes.rope import SessionRope
     from .ropes.scoped import QueryPropertyDescriptor, scoped_session
     from .session.dynamic import AppenderMixin, AppenderQuery
     from .session.query import Query
@@ -176,6 +178,8 @@ __all__ = [
     "Retries",
     "Session",
     "SessionEvents",
+    "SessionJenny",
+    "SessionRope",
     "SessionTransaction",
     "SessionTransactionOrigin",
     "Synonym",
@@ -274,8 +278,8 @@ def __getattr__(name: str) -> Any:
         from .ext import associationproxy
 
         return getattr(associationproxy, name)
-    if name in ("QueryPropertyDescriptor", "scoped_session"):
-        from .ropes import scoped
+    if name in ("QueryPropertyDescriptor", "SessionJenny", "SessionRope", "scoped_session"):
+        from . import ropes
 
-        return getattr(scoped, name)
+        return getattr(ropes, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)

@@ -112,6 +112,7 @@ class CollectionAdapter:
     def __setstate__(self, found: Any) -> None:
         self.state, key, self.doubles = found
         self.relation = self.state.mapper.class_manager.relations[key]
+        self.untouched = False
 
     def __repr__(self) -> str:
         return f"<CollectionAdapter of {self.relation!r}>"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any, TypeVar
 
 from ..kernel.symbols import NO_ARG
@@ -111,6 +112,15 @@ class InstrumentedDict(dict[K, V]):
     __slots__ = ("__dict__", "__weakref__", "_sa_adapter")
 
     _sa_adapter: Any
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        """Copy the members first: once the copy knows its owner, it would take them for changes."""
+        new = memo[id(self)] = type(self).__new__(type(self))
+        dict.update(new, {deepcopy(key, memo): deepcopy(item, memo) for key, item in self.items()})
+        if hasattr(self, "_sa_adapter"):
+            new._sa_adapter = deepcopy(self._sa_adapter, memo)
+        new.__dict__.update(deepcopy(self.__dict__, memo))
+        return new
 
 
 _method: Any

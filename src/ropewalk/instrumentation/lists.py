@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable
+from copy import deepcopy
 from typing import Any, SupportsIndex, TypeVar
 
 from .adapter import adding, before_change, collection_adapter, removing, staying
@@ -178,6 +179,19 @@ class InstrumentedList(list[T]):
     __slots__ = ("__weakref__", "_sa_adapter")
 
     _sa_adapter: Any
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return super().__reduce_ex__(max(protocol, 2))  # the first two know of no slots
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        """Copy the members first: once the copy knows its owner, it would take them for changes."""
+        new = memo[id(self)] = type(self).__new__(type(self))
+        list.extend(new, [deepcopy(item, memo) for item in self])
+        if hasattr(self, "_sa_adapter"):
+            new._sa_adapter = deepcopy(self._sa_adapter, memo)
+        if hasattr(self, "__dict__"):
+            new.__dict__.update(deepcopy(self.__dict__, memo))
+        return new
 
 
 _method: Any

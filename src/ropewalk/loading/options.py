@@ -13,6 +13,7 @@ from ..exc import ArgumentError
 from ..kernel.core import StatementOption, as_column_element
 from ..mapping import configuring
 from ..mapping.properties import MapperProperty
+from .portable import class_of, mapper_of, packed_path, packed_wishes, unpacked_path, unpacked_wishes
 
 WILDCARD = "*"
 
@@ -58,6 +59,9 @@ class Load(StatementOption):
 
     def cache_key_parts(self) -> tuple[Any, ...]:
         return self.wishes
+
+    def __reduce__(self) -> Any:
+        return (_unpacked, (class_of(self.root), packed_path(self.path), packed_wishes(self.wishes)))
 
     def _with(self, path: tuple[Step, ...], *wishes: Wish, root: Any = None) -> Load:
         new = Load()
@@ -243,6 +247,13 @@ class Load(StatementOption):
     def __repr__(self) -> str:
         shown = ("->".join(str(step.prop) for step in w.path) or "".join(w.names) for w in self.wishes)
         return f"<Load {', '.join(shown)}>"
+
+
+def _unpacked(root: Any, path: Any, wishes: Any) -> Load:
+    """Return an option that was pickled."""
+    new = Load()
+    new.root, new.path, new.wishes = mapper_of(root), unpacked_path(path, Step), unpacked_wishes(wishes, Wish, Step)
+    return new
 
 
 def _entity(thing: Any) -> Any:

@@ -46,6 +46,9 @@ class Peers(list[InstanceState]):
             found = self._left = Peers(self.node, self.alone)
         return found
 
+    def __reduce__(self) -> Any:
+        return (Peers, (self.node, self.alone))  # the objects stay behind
+
 
 class Saved:
     """What batching has saved since the program started.

@@ -15,7 +15,8 @@ from ..mapping import configuring
 from ..mapping.mapper import Mapper
 from ..mapping.properties import ColumnProperty
 from ..mapping.relationships import QUERIED
-from .options import WILDCARD, Wish
+from .options import WILDCARD, Step, Wish
+from .portable import mapper_of, packed_wishes, unpacked_wishes
 
 JOINED = frozenset({"joined", "contains"})
 AFTERWARDS = frozenset({"selectin", "subquery", "immediate"})
@@ -78,6 +79,10 @@ class Node:
         self.mapper: Mapper[Any] = entity.mapper
         self.trail = (*trail, self.mapper)
         self.wishes = [w for w in wishes if concerns(entity, w.path[0].entity if w.path else w.entity)]
+
+    def __reduce__(self) -> Any:
+        trail = tuple(mapper.class_ for mapper in self.trail[:-1])
+        return (_node_again, (self.mapper.class_, packed_wishes(self.wishes), trail))
 
     @cached_property
     def matters(self) -> bool:
@@ -203,6 +208,12 @@ def _refuse_to_load(prop: Any, wishes: list[Wish]) -> None:
                 f"{prop} has lazy={prop.lazy!r}: its members are not loaded with their object, by no option. Query "
                 f"them for each object, or map a second relationship with viewonly=True to load them from."
             )
+
+
+def _node_again(class_: type[Any], wishes: Any, trail: tuple[type[Any], ...]) -> Node:
+    """Return a node that was pickled."""
+    mappers: Any = tuple(mapper_of(before) for before in trail)
+    return Node(mapper_of(class_), unpacked_wishes(wishes, Wish, Step), mappers)
 
 
 def _is_everywhere(wish: Wish) -> bool:

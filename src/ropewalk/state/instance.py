@@ -17,7 +17,7 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..exc import DetachedInstanceError, InvalidRequestError
+from ..exc import DetachedInstanceError, InvalidRequestError, UnmappedInstanceError
 from ..kernel.symbols import NO_VALUE
 from .history import AttributeState, History
 from .mutable import changed_in_place
@@ -178,7 +178,29 @@ class InstanceState(weakref.ref):  # type: ignore[type-arg]
             return None
         return (self.mapper.base_mapper.class_, self.identity, self.identity_token)  # type: ignore[return-value]
 
-    key = identity_key
+    @property
+    def key(self) -> tuple[type[Any], tuple[Any, ...], Any] | None:
+        """The identity key; who sets it says by hand which row the object stands for, or with None that it has none."""
+        return self.identity_key
+
+    @key.setter
+    def key(self, value: tuple[Any, ...] | None) -> None:
+        if self.owner is not None:
+            raise InvalidRequestError(
+                f"The key of {self.describe()} cannot be set while a session holds it: expunge(obj) first."
+            )
+        if value is None:
+            self.pk, self.status = None, TRANSIENT
+        else:
+            self.pk = value[1][0] if self.mapper.single_pk is not None else tuple(value[1])
+            self.status = DETACHED
+
+    @property
+    def info(self) -> Any:
+        """A dictionary of the program's own for this object; it is pickled with it."""
+        if self.extra is None or "info" not in self.extra:
+            self.set_extra("info", {})
+        return self.extra["info"]  # type: ignore[index]
 
     @property
     def has_identity(self) -> bool:
@@ -329,7 +351,8 @@ class InstanceState(weakref.ref):  # type: ignore[type-arg]
         instance = self()
         if instance is None:
             raise InvalidRequestError(f"The state of {self.describe()} cannot be pickled: its object is gone.")
-        return (_restore, (instance, self.pk, self.committed, self.mutables, self.expired, self.extra))
+        wishes = getattr(self.peers, "left", None)  # the options that it was loaded with go along, the peers do not
+        return (_restore, (instance, self.pk, self.committed, self.mutables, self.expired, self.extra, wishes))
 
 
 def new_state(cls: type[InstanceState], instance: Any) -> InstanceState:
@@ -357,12 +380,20 @@ def _object_gone(state: InstanceState) -> None:
         owner.forget(state)
 
 
-def _restore(instance: Any, pk: Any, committed: Any, mutables: Any, expired: bool, extra: Any) -> InstanceState:
+def _restore(
+    instance: Any, pk: Any, committed: Any, mutables: Any, expired: bool, extra: Any, wishes: Any = None
+) -> InstanceState:
     """Rebuild the state of an unpickled object, detached from any session."""
+    if getattr(type(instance), "__ropewalk_state__", None) is None:
+        raise UnmappedInstanceError(
+            instance,
+            f"An object of {type(instance).__module__}.{type(instance).__qualname__} cannot be unpickled: the class is "
+            f"not mapped in this process. Import, or run, what maps it first.",
+        )
     # In a circle of objects pickle may rebuild a state while it is at it; whoever holds the first one keeps it.
     state: InstanceState = getattr(instance, "_sa_instance_state", None) or type(instance).__ropewalk_state__(instance)
     state.pk, state.committed, state.mutables = pk, committed, mutables
-    state.expired, state.extra = expired, extra
+    state.expired, state.extra, state.peers = expired, extra, wishes
     state.status = TRANSIENT if pk is None else DETACHED
     return state
 

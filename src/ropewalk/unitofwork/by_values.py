@@ -21,6 +21,7 @@ from ..kernel.core import run_many, run_text
 from .dialects import column_names, converter, placeholder_of, table_name
 from .plan import DeleteShape, InsertShape, Row, UpdateShape
 from .results import Results
+from .through_core import CoreInsert
 
 CHUNK = 250
 """Rows in one statement."""
@@ -124,8 +125,19 @@ def _run_loudly(connection: Connection, text: str, parameters: Row) -> Any:
 class LoudInsert(ValuesInsert):
     """The same INSERT, shown to whoever listens.
 
-    Core's own way to insert many rows and get their keys takes one statement for each on SQLite.
+    Core's own way to insert many rows and get their keys takes one statement for each on SQLite. A single row
+    goes through Core, so that those who listen for statements, and not for their text, see it too.
     """
+
+    def __init__(self, shape: InsertShape, connection: Connection, fetches: Sequence[Column[Any]]) -> None:
+        super().__init__(shape, connection.dialect, fetches)
+        self._convert, self.convert = self.convert, None
+        self._single = CoreInsert(shape, connection, fetches)
+
+    def run(self, connection: Connection, rows: list[Row]) -> list[Row]:
+        if len(rows) == 1:
+            return self._single.run(connection, rows)
+        return super().run(connection, rows if self._convert is None else self._convert(rows))
 
     _execute = staticmethod(_run_loudly)
     _cursor_stays_open = False

@@ -91,7 +91,7 @@ def _make_insert(shape: InsertShape, connection: Connection, core: bool, transla
                 return ValuesInsert(shape, dialect, fetches)
             returning = dialect.insert_returning and shape.plan.table.implicit_returning
             if fetches and returning and not translated and dialect.name == "sqlite":
-                return LoudInsert(shape, dialect, fetches)
+                return LoudInsert(shape, connection, fetches)
     return CoreInsert(shape, connection, fetches)
 
 

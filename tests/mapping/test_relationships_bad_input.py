@@ -128,6 +128,28 @@ def test_columns_that_are_none(name):
         one(port, ship, **{name: [7]})
 
 
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("remote_side", ["ship.id"]),
+        ("remote_side", ["id"]),
+        ("foreign_keys", ["port_id"]),
+        ("foreign_keys", ["Ship.port_id"]),
+        ("order_by", ["id"]),
+        ("order_by", ["Ship.id"]),
+    ],
+)
+def test_strings_inside_a_list(name, given):
+    with refused(ArgumentError, "Port.it", repr(name), repr(given[0]), f"{name}='[{given[0]}]'"):
+        one(port, ship, **{name: given})
+
+
+@pytest.mark.parametrize("given", ["nope", "visit.c.port_id.table", "visit.join(ship)", "__import__('os')"])
+def test_a_secondary_that_names_no_table(given):
+    with refused(InvalidRequestError, "Port.it", "secondary", repr(given), "visit"):
+        one(port, ship, secondary=given)
+
+
 def test_order_by_that_is_no_expression():
     with refused(ArgumentError, "Port.it", "order_by"):
         one(port, ship, order_by=object())

@@ -35,7 +35,6 @@ def pair(mappings, **of_port):
         {"argument": "Ship", "primaryjoin": "and_(Port.id == remote(foreign(Ship.port_id)))"},
         {"argument": "Ship", "foreign_keys": "Ship.port_id", "remote_side": "[Ship.port_id]"},
         {"argument": "Ship", "foreign_keys": lambda: [ship.c.port_id], "remote_side": lambda: ship.c.port_id},
-        {"argument": "Ship", "foreign_keys": ["Ship.port_id"]},
     ],
     ids=lambda arguments: ", ".join(f"{k}={getattr(v, '__name__', v)}" for k, v in arguments.items())[:60],
 )

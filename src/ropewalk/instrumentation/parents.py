@@ -9,7 +9,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.util import ClauseAdapter
 
 from ..exc import ArgumentError
-from ..kernel.core import marks_of
+from ..kernel.core import alias_of, marks_of
 from ..mapping.adapting import adapted
 from ..mapping.marks import only_marks, replace_columns
 from .compared import values_of
@@ -44,7 +44,7 @@ def with_parent(instance: object, prop: Any, from_entity: Any = None) -> ColumnE
     if from_entity is not None:
         entity = getattr(from_entity, "_aliased_insp", None) or getattr(from_entity, "__mapper__", from_entity)
     far = entity.selectable if entity.is_aliased_class else None
-    secondary = None if relationship.secondary is None else relationship.secondary.alias()
+    secondary = None if relationship.secondary is None else alias_of(relationship.secondary)
     near = far if secondary is None else secondary
     condition = values_of(instance, relationship.primaryjoin, lambda column: "remote" not in marks_of(column))
     condition = replace_columns(condition, lambda column: adapted(column, near))

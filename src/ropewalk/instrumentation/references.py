@@ -106,8 +106,8 @@ class Reference(Relation):
             return NO_VALUE  # deleted before
         if self.loads_former:
             owner = state.owner
-            if owner is not None and owner.loader is not None:
-                return self.former(state, instance)
+            if self.prop.active_history or (owner is not None and owner.loader is not None):
+                return self.former(state, instance)  # which a detached object cannot, and says so
         return self.peek(state, instance)
 
     def peek(self, state: InstanceState, instance: Any) -> Any:
@@ -162,7 +162,7 @@ class Reference(Relation):
         held = instance.__dict__
         old = held.get(self.key, NO_VALUE)
         if old is NO_VALUE and state.pk is not None:
-            old = self.peek(state, instance)
+            old = self._former(state, instance) if self.prop.active_history else self.peek(state, instance)
             if old is NO_VALUE and not self.finds_former:
                 return  # another object may be there: do not say that there is none
         if old is not item and old is not NO_VALUE:

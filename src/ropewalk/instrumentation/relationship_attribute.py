@@ -13,7 +13,7 @@ from sqlalchemy import and_, exists, literal_column, not_, or_, select
 from sqlalchemy.sql.util import ClauseAdapter
 
 from ..exc import ArgumentError, InvalidRequestError
-from ..kernel.core import entity_column, marks_of
+from ..kernel.core import alias_of, entity_column, marks_of
 from ..kernel.joins import JoinTarget
 from ..kernel.symbols import MANYTOONE
 from ..mapping import configuring
@@ -204,7 +204,7 @@ class RelationshipAttribute(JoinTarget, QueryableAttribute[T_co]):  # type: igno
             condition = only_marks(condition, frozenset())
             own = self._own_selectable
             return condition if own is None else ClauseAdapter(own).traverse(condition)
-        secondary = prop.secondary.alias()
+        secondary = alias_of(prop.secondary)
         primaryjoin, secondaryjoin, _ = prop.join_conditions(self._own_selectable, None, secondary)
         targets = {target for target, _ in prop.secondary_synchronize_pairs}
         member = values_of(other, secondaryjoin, lambda column: column in targets)
@@ -219,7 +219,7 @@ class RelationshipAttribute(JoinTarget, QueryableAttribute[T_co]):  # type: igno
         if prop.is_self_referential and not entity.is_aliased_class:
             target = target.alias()
             adapter = ClauseAdapter(target)
-        secondary = None if prop.secondary is None else prop.secondary.alias()
+        secondary = None if prop.secondary is None else alias_of(prop.secondary)
         primaryjoin, secondaryjoin, _ = prop.join_conditions(self._own_selectable, target, secondary)
         attributes = entity.entity if entity.is_aliased_class else entity.class_
         wanted = [*self.criteria, *([] if criterion is None else [criterion])]

@@ -118,6 +118,19 @@ def as_criterion(thing: Any) -> ColumnElement[Any]:
     return cast("ColumnElement[Any]", coercions.expect(roles.WhereHavingRole, thing))
 
 
+def alias_of(selectable: FromClause) -> FromClause:
+    """Return an alias of a FROM clause; of a join, the join of aliases of its tables.
+
+    Core aliases a join only as a subquery, unless asked by this private method.
+    """
+    return selectable._anonymous_fromclause(flat=True)
+
+
+def as_argument(thing: Any, name: str) -> Any:
+    """Return ``thing`` as a column expression, or raise Core's ArgumentError, which names the argument."""
+    return coercions.expect(roles.ColumnArgumentRole, thing, argname=name)
+
+
 def as_ordering(thing: Any) -> Any:
     """Return ``thing`` as what may stand in ORDER BY, or raise Core's ArgumentError."""
     return coercions.expect(roles.OrderByRole, thing)

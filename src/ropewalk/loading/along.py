@@ -14,7 +14,7 @@ from sqlalchemy.sql.util import ClauseAdapter
 
 from ..exc import ArgumentError
 from ..instrumentation.relationship_attribute import RelationshipAttribute
-from ..kernel.core import entity_of
+from ..kernel.core import alias_of, entity_of
 from ..kernel.joins import has_join_targets, with_joins_replaced
 
 
@@ -58,7 +58,7 @@ def legs(attribute: RelationshipAttribute[Any], target: Any, onclause: Any, oute
         criteria = [ClauseAdapter(entity.selectable).traverse(criterion) for criterion in criteria]
     own = attribute.parent.selectable if attribute.parent.is_aliased_class else None
     far = entity.selectable if aliased else None
-    secondary = None if prop.secondary is None else prop.secondary.alias()
+    secondary = None if prop.secondary is None else alias_of(prop.secondary)
     primaryjoin, secondaryjoin, _ = prop.join_conditions(own, far, secondary)
     if left is None:
         left = attribute.parent.__clause_element__()

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from sqlalchemy import Join
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import BooleanClauseList, ColumnClause, Grouping
@@ -63,6 +64,8 @@ class Fetch:
             conditions[:0] = [primaryjoin] if secondaryjoin is None else [primaryjoin, secondaryjoin]
         self.width = len(self.columns)
         statement = select(target, *self.columns).where(*conditions, among_keys(self.columns))
+        if isinstance(prop.secondary, Join):  # whose tables are joined by more than the conditions say
+            statement = statement.select_from(prop.secondary)
         if prop.order_by:
             statement = statement.order_by(*prop.order_by)
         self.plan = Plan(statement, (), (), node or Node(prop.mapper, (), (prop.parent,)))

@@ -14,7 +14,16 @@ from sqlalchemy import select as core_select
 from sqlalchemy.sql.util import ClauseAdapter
 
 from ..instrumentation.aliases import AliasedInsp, aliased
-from ..kernel.core import columns_of, counts_rows, is_distinct, order_of, raw_columns, result_name, with_raw_columns
+from ..kernel.core import (
+    alias_of,
+    columns_of,
+    counts_rows,
+    is_distinct,
+    order_of,
+    raw_columns,
+    result_name,
+    with_raw_columns,
+)
 from .along import spelled_out
 from .entities import EntityColumns, entity_in
 from .wishes import Choice, Node, wishes_in
@@ -121,7 +130,7 @@ class Assembled:
 
     def _join(self, choice: Choice, left: Any, adapted: Any, target: Any, outer: bool) -> None:
         prop = choice.prop
-        secondary = None if prop.secondary is None else prop.secondary.alias()
+        secondary = None if prop.secondary is None else alias_of(prop.secondary)
         primaryjoin, secondaryjoin, _ = prop.join_conditions(adapted, target, secondary)
         adapter = ClauseAdapter(target)
         criteria = [adapter.traverse(criterion) for criterion in choice.criteria]

@@ -66,8 +66,11 @@ class JoinHelpers:
         if self.secondaryjoin is None:
             return primaryjoin, None, None
 
+        of_target = self.target.c.contains_column  # a table may be the target's, and in a join between as well
+
         def second(column: Any) -> Any:
-            return adapted(column, secondary_alias if "remote" in marks_of(column) else target_selectable)
+            between = "remote" in marks_of(column) and not of_target(unmarked(column))
+            return adapted(column, secondary_alias if between else target_selectable)
 
         return primaryjoin, only_marks(replace_columns(self.secondaryjoin, second, tables), _NO_MARKS), secondary
 

@@ -25,7 +25,7 @@ def evaluate(value: Any, parent: Mapper[Any], where: str, *, tables_first: bool 
         a callable without parameters, or the thing itself.
     :param parent: whose registry knows the classes and tables.
     :param where: what is being read, for messages, such as ``"User.addresses: primaryjoin"``.
-    :param tables_first: whether a name means a table rather than a class.
+    :param tables_first: whether a string is the name of a table.
     :raises InvalidRequestError: a name is unknown.
     """
     if isinstance(value, str):
@@ -38,9 +38,9 @@ def evaluate(value: Any, parent: Mapper[Any], where: str, *, tables_first: bool 
 
 
 def _evaluate_text(text: str, parent: Mapper[Any], where: str, tables_first: bool) -> Any:
-    names = _Names(parent, tables_first)
-    if tables_first and text in names.tables:
-        return names.tables[text]
+    names = _Names(parent)
+    if tables_first:
+        return _named(text, names, where)
     try:
         # The text is the program's own; it is an expression as it would stand in a lambda.
         return _plain(eval(text, {"__builtins__": {}}, names))
@@ -53,6 +53,19 @@ def _evaluate_text(text: str, parent: Mapper[Any], where: str, tables_first: boo
             f"{where} = {text!r} cannot be evaluated: {type(error).__name__}: {error}. A string here is a Python "
             "expression over the names of mapped classes, of tables, and of SQLAlchemy's functions."
         ) from error
+
+
+def _named(text: str, names: _Names, where: str) -> Any:
+    """Return the table, or else the class, of that name; an association table is not computed from a string."""
+    if text in names.tables:
+        return names.tables[text]
+    try:
+        return names._registry.find_class(text)
+    except (InvalidRequestError, AttributeError):
+        raise InvalidRequestError(
+            f"{where} = {text!r} is not the name of a table. There are {', '.join(names.tables) or 'none'}. A join, or "
+            f"any other expression, is given as it is or as a lambda."
+        ) from None
 
 
 def _plain(value: Any) -> Any:
@@ -72,19 +85,16 @@ class _Unknown(Exception):
 class _Names(dict[str, Any]):
     """The names that a string may use."""
 
-    def __init__(self, parent: Mapper[Any], tables_first: bool) -> None:
+    def __init__(self, parent: Mapper[Any]) -> None:
         super().__init__()
         self._registry = parent.registry
         self._class = parent.class_
-        self._tables_first = tables_first
         metadata = getattr(parent.class_, "metadata", None)
         if not isinstance(metadata, MetaData):
             metadata = getattr(parent.local_table, "metadata", None)
         self.tables: dict[str, Any] = dict(metadata.tables) if metadata is not None else {}
 
     def __missing__(self, name: str) -> Any:
-        if self._tables_first and name in self.tables:
-            return self.tables[name]
         unknown = f"{name!r} is no mapped class and no table."
         if self._registry is not None:
             try:

@@ -151,10 +151,10 @@ def warn_of_overlaps(prop: RelationshipProperty) -> None:
         writers = _writers.setdefault(written, weakref.WeakKeyDictionary())
         rivals = [(other, theirs) for other, theirs in writers.items() if _is_rival(prop, other)]
         if rivals:
-            others = ", ".join(f"{other} (copies {theirs} to {written})" for other, theirs in rivals)
+            others = ", ".join(f"{other} (from {theirs})" for other, theirs in rivals)
             named = ",".join(sorted({other.key for other, _ in rivals}))
             warnings.warn(
-                f"relationship {prop} copies {source} to {written}, which is written as well by: {others}. Which "
+                f"relationship {prop} will copy column {source} to column {written}, and so will {others}. Which "
                 "of them counts in the end is open. If they are the two sides of one pair, say back_populates on "
                 "both; if one of them is only read, say viewonly=True there; if this is meant, silence it with "
                 f"overlaps={named!r}.",

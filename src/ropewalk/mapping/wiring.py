@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import ColumnElement, FromClause
 
 from ..exc import ArgumentError, UnmappedClassError
-from ..kernel.core import as_column_element, as_ordering, unmarked
+from ..kernel.core import as_argument, as_column_element, unmarked
 from . import configuring
 from .joins import JoinCondition
 from .late import evaluate
@@ -145,12 +145,26 @@ def _columns(prop: RelationshipProperty, name: str) -> list[Any]:
 
 
 def _column(prop: RelationshipProperty, name: str, item: Any) -> Any:
-    if isinstance(item, str):
-        item = evaluate(item, prop.parent, f"{prop}: {name}")
-    column = _expression(item)
-    if column is None:
+    column = _argument(prop, name, item)
+    if not isinstance(column, ColumnElement):
         raise ArgumentError(f"{prop}: {name} must consist of columns; it has {item!r}.")
     return unmarked(column)
+
+
+def _argument(prop: RelationshipProperty, name: str, item: Any) -> Any:
+    try:
+        return as_argument(item, name)
+    except ArgumentError as error:
+        raise ArgumentError(
+            f"{prop}: {error} What stands in a list is taken as it is; names of classes and attributes are understood "
+            f"in one string around all of it, such as {name}={_as_one_string(prop, name)!r}."
+        ) from error
+
+
+def _as_one_string(prop: RelationshipProperty, name: str) -> str:
+    """Show how an argument that was given as a list of strings is to be written."""
+    given = getattr(prop, f"given_{name}")
+    return f"[{', '.join(map(str, given))}]" if isinstance(given, (list, tuple)) else str(given)
 
 
 def _order_by(prop: RelationshipProperty) -> Any:
@@ -158,7 +172,4 @@ def _order_by(prop: RelationshipProperty) -> Any:
     if value is False or value is None:
         return False
     items = value if isinstance(value, (list, tuple)) else [value]
-    try:
-        return [only_marks(as_ordering(item), frozenset()) for item in items]
-    except ArgumentError as error:
-        raise ArgumentError(f"{prop}: order_by must consist of SQL expressions; it is {value!r}.") from error
+    return [only_marks(_argument(prop, "order_by", item), frozenset()) for item in items]

@@ -1,0 +1,204 @@
+"""Relationships that few programs have: joins between, composite keys in common, old values that must be known."""
+
+import pytest
+from sqlalchemy import ForeignKey, ForeignKeyConstraint, String, and_, event, func
+
+from ropewalk import (
+    DeclarativeBase,
+    Mapped,
+    Session,
+    aliased,
+    joinedload,
+    mapped_column,
+    relationship,
+    select,
+    selectinload,
+)
+from ropewalk.exc import DetachedInstanceError, InvalidRequestError, SAWarning
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class A(Base):
+    __tablename__ = "rc_a"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    b_id: Mapped[int] = mapped_column(ForeignKey("rc_b.id"))
+
+
+class B(Base):
+    __tablename__ = "rc_b"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    d_id: Mapped[int] = mapped_column(ForeignKey("rc_d.id"))
+
+
+class C(Base):
+    __tablename__ = "rc_c"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    a_id: Mapped[int] = mapped_column(ForeignKey("rc_a.id"))
+    d_id: Mapped[int] = mapped_column(ForeignKey("rc_d.id"))
+
+
+class D(Base):
+    __tablename__ = "rc_d"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(10))
+
+
+a, b, c, d = (class_.__table__ for class_ in (A, B, C, D))
+A.d = relationship(
+    D,
+    secondary=b.join(d, b.c.d_id == d.c.id).join(c, c.c.d_id == d.c.id),
+    primaryjoin=and_(a.c.b_id == b.c.id, a.c.id == c.c.a_id),
+    secondaryjoin=d.c.id == b.c.d_id,
+    uselist=False,
+    viewonly=True,
+)
+
+
+class TestAssociationByAJoin:
+    """The association is a join of three tables, one of which is the target's own."""
+
+    @pytest.fixture
+    def session(self, engine):
+        Base.metadata.create_all(engine)
+        with Session(engine) as session:
+            session.add_all([D(id=i, name=f"d{i}") for i in (1, 2, 3)])
+            session.add_all([B(id=i, d_id=i) for i in (1, 2, 3)])
+            session.add_all([A(id=1, b_id=2), A(id=2, b_id=1), A(id=3, b_id=3)])
+            session.flush()
+            session.add_all([C(id=1, a_id=1, d_id=2), C(id=2, a_id=2, d_id=1), C(id=3, a_id=3, d_id=1)])
+            session.commit()
+            session.expunge_all()
+            yield session
+
+    expected = {1: "d2", 2: "d1", 3: None}
+
+    @pytest.mark.parametrize(
+        "options", [[], [selectinload(A.d)], [joinedload(A.d)]], ids=["lazy", "selectin", "joined"]
+    )
+    @pytest.mark.filterwarnings("error")
+    def test_it_is_loaded(self, session, options):
+        found = session.scalars(select(A).options(*options)).all()
+        assert {one.id: one.d and one.d.name for one in found} == self.expected
+
+    @pytest.mark.filterwarnings("error")
+    def test_it_is_joined(self, session):
+        rows = session.execute(select(A.id, D.name).join(A.d).order_by(A.id)).all()
+        assert rows == [(1, "d2"), (2, "d1")]
+        far = aliased(D)
+        rows = session.execute(select(A.id, far.name).join(A.d.of_type(far)).order_by(A.id)).all()
+        assert rows == [(1, "d2"), (2, "d1")]
+
+    def test_it_is_a_criterion(self, session):
+        assert session.scalars(select(A.id).where(A.d.has(D.name == "d2"))).all() == [1]
+        assert session.scalars(select(A.id).where(A.d == session.get(D, 1))).all() == [2]
+
+
+class Company(Base):
+    __tablename__ = "rc_company"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str | None] = mapped_column(String(10))
+
+
+class TestCompositeKeyOfATree:
+    def mapped(self, **more):
+        class Own(DeclarativeBase):
+            pass
+
+        class Firm(Own):
+            __tablename__ = "rc_firm"
+            id: Mapped[int] = mapped_column(primary_key=True)
+            staff: Mapped[list["Worker"]] = relationship(back_populates="firm")
+
+        class Worker(Own):
+            __tablename__ = "rc_worker"
+            firm_id: Mapped[int] = mapped_column(ForeignKey("rc_firm.id"), primary_key=True)
+            id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+            boss_id: Mapped[int | None]
+            __table_args__ = (ForeignKeyConstraint(["firm_id", "boss_id"], ["rc_worker.firm_id", "rc_worker.id"]),)
+            firm: Mapped["Firm"] = relationship(back_populates="staff")
+            boss: Mapped["Worker | None"] = relationship(back_populates="team", **more)
+            team: Mapped[list["Worker"]] = relationship(back_populates="boss", overlaps="firm,staff")
+
+        return Own, Firm, Worker
+
+    def test_two_relationships_write_a_column_of_the_key(self):
+        own, _, _ = self.mapped(remote_side="[Worker.firm_id, Worker.id]")
+        message = (
+            r"Worker\.boss will copy column rc_worker\.firm_id to column rc_worker\.firm_id, and so will.*overlaps="
+        )
+        with pytest.warns(SAWarning, match=message):
+            own.registry.configure()
+
+    @pytest.mark.filterwarnings("error")
+    def test_it_works_when_that_is_meant(self, engine):
+        own, Firm, Worker = self.mapped(remote_side="[Worker.firm_id, Worker.id]", overlaps="firm,staff")
+        own.metadata.create_all(engine)
+        with Session(engine) as session:
+            firm = Firm(id=1)
+            chief = Worker(id=1, firm=firm)
+            session.add(Worker(id=2, firm=firm, boss=chief))
+            session.commit()
+            (one,) = chief.team
+            assert (one.id, one.firm_id, one.boss_id, one.boss) == (2, 1, 1, chief)
+            assert session.scalar(select(func.count()).where(Worker.boss == chief)) == 1
+
+
+class TestActiveHistory:
+    """``active_history=True`` asks for the old value to be known; what cannot load it says so."""
+
+    class Own(DeclarativeBase):
+        pass
+
+    class Owner(Own):
+        __tablename__ = "rc_owner"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        pets: Mapped[list["TestActiveHistory.Pet"]] = relationship("Pet", back_populates="owner")
+
+    class Pet(Own):
+        __tablename__ = "rc_pet"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        owner_id: Mapped[int | None] = mapped_column(ForeignKey("rc_owner.id"))
+        owner: Mapped["TestActiveHistory.Owner | None"] = relationship(
+            "Owner", back_populates="pets", active_history=True, lazy="raise"
+        )
+        keeper: Mapped["TestActiveHistory.Owner | None"] = relationship(
+            "Owner", active_history=True, overlaps="owner,pets"
+        )
+
+    @pytest.fixture
+    def session(self, sqlite_memory_engine):
+        self.Own.metadata.create_all(sqlite_memory_engine)
+        with Session(sqlite_memory_engine) as session:
+            session.add(self.Owner(pets=[self.Pet()]))
+            session.commit()
+            yield session
+
+    def test_a_detached_object_cannot_load_it(self, session):
+        pet = session.scalars(select(self.Pet)).one()
+        session.expunge(pet)
+        with pytest.raises(DetachedInstanceError, match="keeper"):
+            pet.keeper = None
+        with pytest.raises(DetachedInstanceError, match="keeper"):
+            del pet.keeper
+
+    def test_raiseload_forbids_it_from_either_side(self, session):
+        owner = session.scalars(select(self.Owner)).one()
+        (pet,) = owner.pets
+        with pytest.raises(InvalidRequestError, match=r"'Pet\.owner' is not available due to lazy='raise'"):
+            pet.owner = None
+        with pytest.raises(InvalidRequestError, match=r"'Pet\.owner' is not available due to lazy='raise'"):
+            owner.pets = []
+
+
+@pytest.mark.databases("sqlite")
+def test_who_listens_for_statements_sees_the_insert_of_one_object(engine):
+    Base.metadata.create_all(engine)
+    seen = []
+    event.listen(engine, "before_execute", lambda connection, statement, *_: seen.append(statement.table.name))
+    with Session(engine) as session:
+        session.add(Company(name="x"))
+        session.flush()
+    assert seen == ["rc_company"]

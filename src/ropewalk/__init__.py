@@ -43,7 +43,7 @@ from .declare import (
     synonym_for,
     unmapped_dataclass,
 )
-from .events import SessionEvents
+from .events import QueryEvents, SessionEvents
 from .exc import MappedAnnotationError
 from .inspection import class_mapper, inspect, object_mapper
 from .instrumentation.aliases import AliasedClass, aliased
@@ -90,6 +90,7 @@ from .loading.options import (
     with_expression,
 )
 from .loading.selecting import select
+from .loading.user_options import UserDefinedOption
 from .mapping.cascades import CascadeOptions
 from .mapping.comparator import PropComparator
 from .mapping.mapper import Mapper
@@ -114,6 +115,7 @@ from .mapping.relationships import (
 from .session.binds import bind_metadata
 from .session.factory import create_session, sessionmaker
 from .session.moves import make_transient, make_transient_to_detached, object_session, was_deleted
+from .session.orm_execute import ORMExecuteState
 from .session.retrying import Retries, retried, transient_reason
 from .session.session import Session, close_all_sessions
 from .session.transaction import SessionTransaction, SessionTransactionOrigin
@@ -170,6 +172,8 @@ __all__ = [
     "PassiveFlag",
     "PropComparator",
     "Query",
+    "QueryEvents",
+    "ORMExecuteState",
     "QueryPropertyDescriptor",
     "QueryableAttribute",
     "Relationship",
@@ -184,6 +188,7 @@ __all__ = [
     "SessionTransactionOrigin",
     "Synonym",
     "SynonymProperty",
+    "UserDefinedOption",
     "WriteOnlyCollection",
     "WriteOnlyMapped",
     "add_mapped_attribute",

@@ -9,5 +9,6 @@ Listeners are registered with ``sqlalchemy.event``::
 """
 
 from .session.events import SessionEvents
+from .session.query_events import QueryEvents
 
-__all__ = ["SessionEvents"]
+__all__ = ["QueryEvents", "SessionEvents"]

@@ -813,3 +813,9 @@ def test_wrapped_listener():
     event.listen(tower, "bell_tolls", heard.append)
     tower.dispatch.bell_tolls(tower)
     assert heard == ["loud"]
+
+
+def test_plain_option():
+    statement = select(boat.c.id).options(core.PlainOption())
+    assert str(statement) == str(select(boat.c.id))
+    assert core.cache_key(statement).key == core.cache_key(select(boat.c.id).options(core.PlainOption())).key

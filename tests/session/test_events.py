@@ -383,6 +383,27 @@ def test_remove_contains_once_insert_and_named(memory: Engine) -> None:
         assert told == ["second", {"session"}]
 
 
+def test_what_nobody_listens_to_any_more_is_forgotten(memory: Engine) -> None:
+    def listener(session: Session) -> None:
+        pass
+
+    class Special(Session):
+        pass
+
+    with Special(memory) as session:
+        event.listen(Special, "after_commit", listener)
+        event.listen(session, "before_commit", listener)
+        assert session._heard == {"after_commit", "before_commit"}
+        event.remove(Special, "after_commit", listener)
+        event.remove(session, "before_commit", listener)
+        session.commit()
+        assert session._heard is None
+        other = Special(memory)
+        other.commit()
+        assert other._heard is None
+        assert Special._heard is None
+
+
 def test_raw_listeners_get_states(memory: Engine) -> None:
     given: list[Any] = []
     with Session(memory) as session:

@@ -80,6 +80,10 @@ class CacheKeyed(HasCacheKey):
         return (self,)
 
 
+class PlainOption(ExecutableOption):
+    """An option for ``statement.options()`` that means nothing to Core."""
+
+
 class StatementOption(ExecutableOption):
     """An option for ``statement.options()``: equal parts mean an equal effect on the statement's text."""
 

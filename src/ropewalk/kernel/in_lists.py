@@ -86,3 +86,8 @@ class KeyedStatement:
             marks = [self._mark] * count if self._mark else [f"%(k{i})s" for i in range(count)]
             found = self._texts[count] = f"{self._head}{', '.join(marks)}{self._tail}"
         return found
+
+
+def keys_parameter(keys: Sequence[Any]) -> dict[str, Any]:
+    """Return the parameters of a statement with :func:`among_keys` in it, for Core."""
+    return {_NAME: list(keys)}

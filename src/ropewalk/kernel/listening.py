@@ -59,6 +59,21 @@ def hear(target: Any, name: str) -> None:
         waiting.extend(type.__subclasses__(class_))
 
 
+def forget_silent(target: Any) -> None:
+    """Look which of the events noted on an object, or on its class, are still listened to, and forget the others.
+
+    Core does not say when a listener is removed, so this is called now and then.
+    """
+    noted = target._heard
+    if noted is None:
+        return
+    left = frozenset(name for name in noted if getattr(target.dispatch, name))
+    if len(left) < len(noted):
+        # What an object's class is told of, the object is too: none of it is lost.
+        holder = next(holder for holder in (target, *type(target).__mro__) if "_heard" in vars(holder))
+        holder._heard = left or None
+
+
 def given_returned(fn: Callable[..., Any], place: int) -> Callable[..., Any]:
     """Wrap a listener whose return value does not count: what was given at ``place`` is returned."""
 

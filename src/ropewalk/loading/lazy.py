@@ -65,7 +65,7 @@ def load_together(session: Any, fetch: Fetch, state: InstanceState, instance: An
         return all(name in held for name in names)
 
     parents = peers.around(state, instance, lacks, prop.peers is False)
-    sent = fetch.load(session, parents)
+    sent = fetch.load(session, parents, asked_by=state)
     if len(parents) > 1:
         peers.saved.note(f"{prop}", len(parents), sent)
 

@@ -32,6 +32,7 @@ from .joining import Assembled
 from .peers import Peers
 from .results import metadata_of
 from .rows import Loader, compile_loader, hold
+from .user_options import carried_by
 from .wishes import Node, wishes_in
 
 _plans: Any = LRUCache(1000)
@@ -191,7 +192,7 @@ def plan_for(statement: Any) -> Bound:
 def _by_cache_key(statement: Any) -> Bound:
     options = options_of(statement)
     key = cache_key(statement)
-    if key is None:
+    if key is None or (options and carried_by(wishes_in(options))):  # of which the key may say nothing
         return Bound(Plan(statement, options), (), statement)
     plan = _plans.get(key.key)
     if plan is None:

@@ -32,6 +32,11 @@ def streamed(metadata: Any, chunks: Callable[[int | None], Iterator[Any]], singl
     return ChunkedIteratorResult(metadata, chunks, source_supports_scalars=single, dynamic_yield_per=True, raw=raw)
 
 
+def objects_result(mapper: Any, objects: Iterable[Any]) -> Result[Any]:
+    """Return a result over objects of one class."""
+    return result_of(metadata_of([mapper.class_.__name__], [mapper]), objects, True)
+
+
 def itself(value: Any) -> Any:
     """Return what stands for a column's value when rows are compared: a JSON list is the same only as itself."""
     try:

@@ -43,21 +43,33 @@ def lacking_too(state: InstanceState, instance: Any, key: str) -> list[tuple[Ins
     return peers.around(state, instance, lacks, False)
 
 
+def by_keys(mapper: Mapper[Any], keys: frozenset[str]) -> ByKeys:
+    """Return the prepared statement, made on the first call."""
+    known: dict[frozenset[str], ByKeys] = mapper.__dict__.setdefault("_by_keys", {})
+    query = known.get(keys)
+    if query is None:
+        query = known[keys] = ByKeys(mapper, keys)
+    return query
+
+
 def load_keys(
     mapper: Mapper[Any],
     lacking: Sequence[tuple[InstanceState, Any]],
     keys: frozenset[str],
     connection: Connection,
     owner: Any,
+    statement: Any = None,
 ) -> None:
-    """Fetch some attributes of several objects; an object whose row is gone stays as it is."""
-    known: dict[frozenset[str], ByKeys] = mapper.__dict__.setdefault("_by_keys", {})
-    query = known.get(keys)
-    if query is None:
-        query = known[keys] = ByKeys(mapper, keys)
+    """Fetch some attributes of several objects; an object whose row is gone stays as it is.
+
+    :param statement: in place of the usual one.
+    """
+    query = by_keys(mapper, keys)
     dialect = connection.dialect
     prepared = query.prepared.get(dialect)
-    if prepared is None:
+    if statement is not None:
+        prepared = KeyedStatement(statement, dialect)
+    elif prepared is None:
         prepared = query.prepared[dialect] = KeyedStatement(query.statement, dialect)
     size = most_keys(dialect, len(mapper.primary_key))
     sent = 0

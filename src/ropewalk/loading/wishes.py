@@ -17,6 +17,7 @@ from ..mapping.properties import ColumnProperty
 from ..mapping.relationships import QUERIED
 from .options import WILDCARD, Step, Wish
 from .portable import mapper_of, packed_wishes, unpacked_wishes
+from .user_options import CARRIED
 
 JOINED = frozenset({"joined", "contains"})
 AFTERWARDS = frozenset({"selectin", "subquery", "immediate"})
@@ -147,7 +148,7 @@ class Node:
         if prop.lazy in QUERIED:
             _refuse_to_load(prop, named)
             return None
-        onwards = any(w.path and w.path[0].prop is prop for w in self.wishes)
+        onwards = any((w.path and w.path[0].prop is prop) or w.kind == CARRIED for w in self.wishes)
         if named:
             wish = named[-1]
             kind = next((w.kind for w in reversed(named) if w.kind), prop.lazy)
@@ -217,7 +218,7 @@ def _node_again(class_: type[Any], wishes: Any, trail: tuple[type[Any], ...]) ->
 
 
 def _is_everywhere(wish: Wish) -> bool:
-    return not wish.path and wish.entity is None and wish.names == (WILDCARD,)
+    return not wish.path and wish.entity is None and (wish.names == (WILDCARD,) or wish.kind == CARRIED)
 
 
 def _chosen(mapper: Mapper[Any], fetched: set[str], wish: Wish) -> set[str]:

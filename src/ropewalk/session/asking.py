@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from sqlalchemy import Result, ScalarResult, text
 
 from ..exc import PendingRollbackError
-from . import reading, refreshing
+from . import orm_execute, reading, refreshing
 
 if TYPE_CHECKING:
     from sqlalchemy.sql.selectable import TypedReturnsRows
@@ -63,6 +63,7 @@ class Asking:
         execution_options: Mapping[str, Any] | None = None,
         bind_arguments: Mapping[str, Any] | None = None,
         mapper: Any = None,
+        _add_event: Any = None,
     ) -> Result[Any]:
         """Execute a statement and return its result.
 
@@ -74,6 +75,9 @@ class Asking:
             statement = text(statement)
         if mapper is not None:
             bind_arguments = {**(bind_arguments or {}), "mapper": mapper}
+        if _add_event is not None:  # one more listener to do_orm_execute, for this statement
+            with self._guard("execute()"):
+                return reading.execute_told(self, statement, params, execution_options, bind_arguments, _add_event)  # type: ignore[arg-type]
         return reading.execute(self, statement, params, execution_options, bind_arguments)  # type: ignore[arg-type]
 
     @overload
@@ -167,6 +171,13 @@ class Asking:
         """Read an object's attributes anew, dropping unflushed changes of them."""
         with self._guard("refresh()"):
             refreshing.refresh(self, instance, attribute_names, with_for_update)  # type: ignore[arg-type]
+
+    def _ask_listeners(
+        self, statement: Any, parameters: Any, run: Any, kind: str, mapper: Any, asked_by: InstanceState | None = None
+    ) -> Any:
+        """Execute what is loaded on behalf of objects as the listeners to ``do_orm_execute`` want it."""
+        about = orm_execute.About(kind, mapper, asked_by)
+        return orm_execute.ask_listeners(self, statement, parameters, None, None, run, about)  # type: ignore[arg-type]
 
     def load_attribute(self, state: InstanceState, instance: Any, key: str) -> Any:
         """Load an attribute that an object lacks; called by the attribute itself."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from sqlalchemy import CTE, Exists, Label, ScalarSelect, Subquery, exists, func, literal_column, select
 from sqlalchemy import except_ as core_except
@@ -12,15 +12,18 @@ from sqlalchemy import intersect as core_intersect
 from sqlalchemy import intersect_all as core_intersect_all
 from sqlalchemy import union as core_union
 from sqlalchemy import union_all as core_union_all
+from sqlalchemy.event import dispatcher
 from sqlalchemy.sql.selectable import SelectLabelStyle
 
 from ..exc import InvalidRequestError, MultipleResultsFound, NoResultFound, UnboundExecutionError
 from ..kernel.core import as_column_element, entity_of
+from ..kernel.listening import forget_silent
 from ..loading.entities import entity_in
 from ..loading.from_statement import FromStatement
 from ..loading.joining import expand
 from . import query_bulk, reading
 from .query_build import QueryBuilder
+from .query_events import QueryEvents
 from .query_plans import plan_of, values_of
 from .query_select import DEFAULT_STYLE, TABLE_AND_COLUMN, select_of
 
@@ -46,14 +49,19 @@ class Query(QueryBuilder[T]):
     :param session: where to execute it; ``with_session()`` can say so later.
     """
 
+    dispatch: Any = dispatcher(QueryEvents)
+    _heard: ClassVar[frozenset[str] | None] = None  # the names of the events that somebody listens to
+
     # -- results ---------------------------------------------------------------------------
 
     def all(self) -> list[T]:
         """Execute and return everything as a list."""
-        if self._plain:
-            plan = plan_of(self)
-            if plan is not None and self.session is not None:
-                return plan.load(self.session, values_of(self))
+        if self._plain and self._heard is None and (session := self.session) is not None:
+            heard = session._heard
+            if heard is None or "do_orm_execute" not in heard:
+                plan = plan_of(self)
+                if plan is not None:
+                    return plan.load(session, values_of(self))
         return list(self._execute())
 
     def __iter__(self) -> Iterator[T]:
@@ -118,6 +126,8 @@ class Query(QueryBuilder[T]):
 
         Rows, not objects: a join that gives an object twice counts twice.
         """
+        if self._heard is not None:
+            self = self._as_told("before_compile")
         inner = select_of(self, TABLE_AND_COLUMN).subquery()
         statement: Any = select(func.count(literal_column("*"))).select_from(inner)
         options = {k: v for k, v in self._execution.items() if k == "autoflush"}
@@ -155,9 +165,13 @@ class Query(QueryBuilder[T]):
 
     def _execute(self) -> Iterable[T]:
         """Execute the long way: through a Select, and the plan that its cache key finds."""
+        if self._heard is not None:
+            self = self._as_told("before_compile")
         session = self._open_session()
         with session._guard("query"):
-            result: Any = reading.execute_planned(
+            is_told = session._heard is not None and "do_orm_execute" in session._heard
+            execute = reading.execute_told if is_told else reading.execute_planned
+            result: Any = execute(
                 session,
                 self._executable(TABLE_AND_COLUMN),
                 dict(self._params) or None,
@@ -207,6 +221,8 @@ class Query(QueryBuilder[T]):
     @property
     def statement(self) -> Any:
         """The query as a Core statement."""
+        if self._heard is not None:
+            self = self._as_told("before_compile")
         statement = self._executable(DEFAULT_STYLE)
         if self._params and not isinstance(statement, FromStatement):
             statement = statement.params(**self._params)
@@ -218,6 +234,8 @@ class Query(QueryBuilder[T]):
         return self.__clause_element__()
 
     def __clause_element__(self) -> Any:
+        if self._heard is not None and self._statement is not None:
+            self = self._as_told("before_compile")
         return self._executable(TABLE_AND_COLUMN) if self._statement is not None else self._select(TABLE_AND_COLUMN)
 
     def subquery(self, name: str | None = None, with_labels: bool = False, reduce_columns: bool = False) -> Subquery:
@@ -257,6 +275,8 @@ class Query(QueryBuilder[T]):
 
     def _select(self, style: SelectLabelStyle = DEFAULT_STYLE) -> Any:
         """Return the Select for use inside another statement."""
+        if self._heard is not None:
+            self = self._as_told("before_compile")
         statement: Any = select_of(self, style)
         if self._base is not None:  # columns are to be found there under the subquery's names
             statement = expand(statement)
@@ -346,6 +366,15 @@ class Query(QueryBuilder[T]):
             if (entity := entity_of(clause)) is not None:
                 return {"mapper": entity.mapper}
         return {}
+
+    def _as_told(self, name: str, *arguments: Any) -> Self:
+        """Return the query as those who listen to its compilation want it."""
+        forget_silent(self)
+        for listener in getattr(self.dispatch, name):
+            changed = listener(self, *arguments)
+            if changed is not None:
+                self = changed
+        return self
 
     def _open_session(self) -> Any:
         if self.session is None:

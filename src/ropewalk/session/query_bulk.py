@@ -10,7 +10,7 @@ from sqlalchemy import Table, delete, update
 from ..exc import ArgumentError, InvalidRequestError
 from ..kernel.core import statement_entity
 from ..loading.returning import prop_for
-from . import dml
+from . import dml, reading
 from .query_names import unknown_name
 from .query_select import select_of
 from .synchronizing import check_strategy
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 def update_rows(query: Any, values: Any, synchronize: Any, arguments: Mapping[str, Any] | None) -> int:
     """See :meth:`Query.update`."""
+    told = _Told(query, "update", values)
+    query, values = told.query, told.values
     mapper, entity = _target(query, synchronize)
     if not isinstance(values, Mapping) and not all(isinstance(pair, (list, tuple)) for pair in values):
         raise ArgumentError("Query.update() takes a dictionary, or a list of (attribute, value) pairs.")
@@ -32,14 +34,16 @@ def update_rows(query: Any, values: Any, synchronize: Any, arguments: Mapping[st
         statement = statement.ordered_values(*changes)
     else:
         statement = statement.values(dict(changes))
-    return _run(query, statement.with_dialect_options(**given), synchronize)
+    return _run(query, statement.with_dialect_options(**given), synchronize, told)
 
 
 def delete_rows(query: Any, synchronize: Any, arguments: Mapping[str, Any] | None) -> int:
     """See :meth:`Query.delete`."""
+    told = _Told(query, "delete")
+    query = told.query
     _, entity = _target(query, synchronize)
     statement: Any = delete(entity).where(*_criteria(query)).with_dialect_options(**dict(arguments or {}))
-    return _run(query, statement, synchronize)
+    return _run(query, statement, synchronize, told)
 
 
 def _target(query: Any, synchronize: Any) -> tuple[Mapper[Any] | None, Any]:
@@ -84,7 +88,35 @@ def _key_for(mapper: Mapper[Any] | None, key: Any) -> Any:
     return key  # another table's column, or a name for Core to judge
 
 
-def _run(query: Any, statement: Any, synchronize: Any) -> int:
+class _Told:
+    """What listeners are given around an UPDATE or DELETE: the ``update_context`` or ``delete_context``.
+
+    :ivar query: the query, as the listeners to its compilation want it.
+    :ivar values: the new values; a listener may change or replace them.
+    :ivar result: the result of the statement; :ivar rowcount: how many rows were touched.
+    """
+
+    def __init__(self, query: Any, verb: str, values: Any = None) -> None:
+        self.query = query
+        self.session = query.session
+        self.mapper = query._mapper
+        self.verb = verb
+        self.values = values
+        self.result: Any = None
+        self.rowcount = -1
+        if query._heard is not None:
+            if values is not None and not isinstance(values, Mapping):
+                self.values = dict(values)
+            self.query = query._as_told(f"before_compile_{verb}", self)
+
+    def done(self, result: Any) -> None:
+        """Tell that rows were changed."""
+        self.result, self.rowcount = result, result.rowcount
+        if self.session._heard is not None:
+            getattr(self.session.dispatch, f"after_bulk_{self.verb}")(self)
+
+
+def _run(query: Any, statement: Any, synchronize: Any, told: _Told) -> int:
     """Execute, and return how many rows were touched."""
     session = query.session
     options = {k: v for k, v in query._execution.items() if k not in ("populate_existing", "yield_per")}
@@ -92,11 +124,13 @@ def _run(query: Any, statement: Any, synchronize: Any) -> int:
     with session._guard("query"):
         given = dict(query._params) or None
         result: Any
-        if statement_entity(statement) is None:
+        if session._heard is not None and "do_orm_execute" in session._heard:
+            result = reading.execute_told(session, statement, given, options, None)
+        elif statement_entity(statement) is None:
             with session._unit():
                 result = session.for_statement(statement).execute(statement, given, execution_options=options)
         else:
             result = dml.execute(session, statement, given, options, None)
-        count: int = result.rowcount
+        told.done(result)
         result.close()
-        return count
+        return told.rowcount

@@ -21,6 +21,8 @@ from ..loading.rows import hold
 from ..loading.wishes import loads_more
 from ..state.instance import PERSISTENT, InstanceState
 from . import dml, moves
+from .fetching_told import fetch_together_told, fetch_told
+from .orm_execute import ask_listeners
 from .transaction import SessionTransactionOrigin
 
 if TYPE_CHECKING:
@@ -62,9 +64,28 @@ def execute(
 ) -> Result[Any]:
     """Execute any statement; entities in it become objects."""
     with session._guard("execute()"):
+        if session._heard is not None and "do_orm_execute" in session._heard:
+            return execute_told(session, statement, params, execution_options, bind_arguments)
         if not has_entities(statement):
             return _execute_core(session, statement, params, execution_options, bind_arguments)
         return execute_planned(session, statement, params, execution_options, bind_arguments)
+
+
+def execute_told(
+    session: Session,
+    statement: Any,
+    params: Any,
+    execution_options: Mapping[str, Any] | None,
+    bind_arguments: Mapping[str, Any] | None,
+    added: Any = None,
+) -> Result[Any]:
+    """Execute any statement as the listeners to ``do_orm_execute`` want it; to be called inside the guard."""
+
+    def run(statement: Any, params: Any, options: Mapping[str, Any], bind_arguments: Mapping[str, Any]) -> Result[Any]:
+        execute = execute_planned if has_entities(statement) else _execute_core
+        return execute(session, statement, params or None, options, bind_arguments)
+
+    return ask_listeners(session, statement, params, execution_options, bind_arguments, run, added=added)
 
 
 def execute_planned(
@@ -268,6 +289,8 @@ def _read(
     execution_options: Mapping[str, Any] | None = None,
     bind_arguments: Mapping[str, Any] | None = None,
 ) -> Any:
+    if session._heard is not None and "do_orm_execute" in session._heard:
+        return _read_told(session, mapper, pk, options, populate, with_for_update, execution_options, bind_arguments)
     session._autoflush()
     query = ondemand.by_key(mapper)
     more = bool(options) or loads_more(mapper)
@@ -320,6 +343,23 @@ def _compare_version(mapper: Any, instance: Any, known: Any) -> None:
             f"get(populate_existing=True), which take the new values as they are.",
             mapper,
         )
+
+
+def _read_told(
+    session: Session,
+    mapper: Any,
+    pk: Any,
+    options: Sequence[Any],
+    populate: bool,
+    with_for_update: Any,
+    execution_options: Mapping[str, Any] | None,
+    bind_arguments: Mapping[str, Any] | None,
+) -> Any:
+    keys = zip(mapper.primary_key, (pk,) if mapper.single_pk else pk, strict=True)
+    statement = select(mapper.class_).options(*options).where(*(column == value for column, value in keys))
+    statement = locked(statement, with_for_update) or statement
+    local = {**(execution_options or {}), "populate_existing": True} if populate else execution_options
+    return execute_told(session, statement, None, local, bind_arguments).scalars().first()
 
 
 def locked(statement: Any, with_for_update: Any) -> Any:
@@ -391,8 +431,11 @@ def load_attribute(session: Session, state: InstanceState, instance: Any, key: s
                     raise ondemand.row_is_gone(state)
                 return instance.__dict__[key]
     if len(lacking) > 1:
-        with session._unit():
-            together.load_keys(mapper, lacking, keys, session.connection_for(mapper), session.identity_map)
+        if session._heard is not None and "do_orm_execute" in session._heard:
+            fetch_together_told(session, mapper, lacking, keys)
+        else:
+            with session._unit():
+                together.load_keys(mapper, lacking, keys, session.connection_for(mapper), session.identity_map)
         if key in instance.__dict__:
             return instance.__dict__[key]
     if not _fetch(session, state, instance, keys):
@@ -422,6 +465,8 @@ def _fetch(
     statement = None
     if with_for_update:
         statement = locked(ondemand.by_key(state.mapper, frozenset(keys)).statement, with_for_update)
+    if session._heard is not None and "do_orm_execute" in session._heard:
+        return fetch_told(session, state, instance, keys, overwrite, statement)
     with session._unit():
         connection = session.connection_for(state.mapper)
         return ondemand.load_keys(state, instance, keys, connection, overwrite, statement)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..exc import InvalidRequestError, SAWarning
 from ..kernel.collector import paused_for
+from ..kernel.listening import forget_silent
 from ..state.instance import DELETED, DETACHED, PERSISTENT, InstanceState
 from ..state.mutable import changed_in_place
 from ..state.parting import Parting
@@ -456,6 +457,8 @@ class Writing(Cascading):
 
     def _after_transaction(self) -> None:
         """Called when the outermost transaction has ended."""
+        if self._heard is not None:
+            forget_silent(self)
 
 
 def _keep(transaction: SessionTransaction, outcome: Outcome) -> None:

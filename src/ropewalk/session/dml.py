@@ -69,6 +69,7 @@ def execute(
     if options.get("autoflush", True):
         session._autoflush()
     with session._unit() as transaction:
+        transaction.past_objects = True
         connection = session.for_statement(statement, bind_arguments)
         work = _Work(session, mapper, statement, connection, options)
         if strategy in ("raw", "core_only"):

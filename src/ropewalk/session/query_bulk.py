@@ -127,7 +127,8 @@ def _run(query: Any, statement: Any, synchronize: Any, told: _Told) -> int:
         if session._heard is not None and "do_orm_execute" in session._heard:
             result = reading.execute_told(session, statement, given, options, None)
         elif statement_entity(statement) is None:
-            with session._unit():
+            with session._unit() as transaction:
+                transaction.past_objects = True
                 result = session.for_statement(statement).execute(statement, given, execution_options=options)
         else:
             result = dml.execute(session, statement, given, options, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Result, select
+from sqlalchemy import Result, TextClause, select
 from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.sql.lambdas import StatementLambdaElement
 
@@ -164,6 +164,8 @@ def _execute_core(
     if not (execution_options and execution_options.get("autoflush") is False):
         session._autoflush()
     with session._unit() as transaction:
+        if transaction.parent is not None and isinstance(statement, (UpdateBase, TextClause)):
+            transaction.past_objects = True
         connection = session.for_statement(statement, bind_arguments)
         result = connection.execute(statement, params, execution_options=dict(execution_options or {}))
         if transaction.origin is SessionTransactionOrigin.SUBTRANSACTION and result.returns_rows:

@@ -18,6 +18,7 @@ from ..state.instance import DELETED, InstanceState
 from ..state.mutable import changed_in_place
 from . import moves, reading
 from .asking import Asking
+from .autobegin import FirstChange
 from .binds import Bind, Binds, check_bind, entity_mapper, metadata_bind, unbound
 from .guard import Guard
 from .transacting import Transacting
@@ -121,6 +122,9 @@ class Session(Asking, Writing, Transacting):
         self.forced = 0
         self._closed_for_good = False
         _sessions[self.hash_key] = weakref.ref(self)
+        self._first_change: Any = None
+        if transactional:
+            self._first_change = self.identity_map.modified = FirstChange(self)
 
     def __del__(self, _pop: Any = _sessions.pop) -> None:
         _pop(getattr(self, "hash_key", 0), None)

@@ -29,6 +29,7 @@ class Transacting:
         _new: dict[InstanceState, Any]
         _deleted: dict[InstanceState, Any]
         _transaction: SessionTransaction | None
+        _first_change: Any
         _context: SessionTransaction | None
         _guard: Guard
         _closed_for_good: bool
@@ -94,6 +95,8 @@ class Transacting:
 
     def _enter(self, transaction: SessionTransaction) -> SessionTransaction:
         self._transaction = transaction
+        if self.identity_map.modified is self._first_change:
+            self.identity_map.modified = {}
         if self._heard is not None:
             transaction.tell("after_transaction_create", None, transaction)
         return transaction

@@ -74,6 +74,7 @@ class SessionTransaction:
         self.state = TransactionState.ACTIVE
         self.cause: BaseException | None = None
         self.execution_options = execution_options
+        self.past_objects = False  # whether a savepoint has seen statements that wrote rows past the session's objects
         self._doing = ""  # what is under way and must not be interrupted by another such call
         self._outer_context: SessionTransaction | None = None
         self._connections: dict[Any, Entry] = {}
@@ -306,6 +307,7 @@ class SessionTransaction:
         parent.born.update(self.born)
         parent.dirty.update(self.dirty)
         parent.deleted.update(self.deleted)
+        parent.past_objects |= self.past_objects
         for state, old in self.rekeyed.items():
             parent.rekeyed.setdefault(state, old)
         if self.callbacks:

@@ -64,6 +64,7 @@ class Writing(Cascading):
         _new: dict[InstanceState, Any]
         _deleted: dict[InstanceState, Any]
         _transaction: SessionTransaction | None
+        _first_change: Any
         _guard: Guard
         _heard: frozenset[str] | None
         dispatch: Any
@@ -318,6 +319,8 @@ class Writing(Cascading):
             new = {state: obj for state, obj in new.items() if state in only}
             deleted = {state: obj for state, obj in deleted.items() if state in only}
         with self._unit() as transaction:
+            if transaction.parent is not None:  # what is written in a savepoint is read anew if that is undone
+                transaction.dirty.update(dict.fromkeys(self.identity_map.modified))
             if listeners is not None:
                 self._flush_told(listeners, transaction, new, deleted, only)
                 return
@@ -352,6 +355,8 @@ class Writing(Cascading):
         failure: BaseException | None = None
         try:
             listeners.attend(transaction, work)
+            if transaction.parent is not None:
+                transaction.dirty.update(dict.fromkeys(self.identity_map.modified))
             outcome = flush(work, only)
             for state in deleted:
                 self._deleted.pop(state, None)
@@ -421,7 +426,7 @@ class Writing(Cascading):
     def _restore(self, transaction: SessionTransaction | None) -> None:
         """Put every object where the database has it."""
         identity_map = self.identity_map
-        born = list(transaction.born) if transaction is not None else []
+        born = transaction.born if transaction is not None else {}
         for state, old in (transaction.rekeyed if transaction is not None else {}).items():
             if state.owner is identity_map and state.status == PERSISTENT:
                 identity_map.remove(state)
@@ -444,7 +449,7 @@ class Writing(Cascading):
                 identity_map.put(state, instance)
                 if self._heard is not None:
                     self.dispatch.deleted_to_persistent(self, instance)
-        if transaction is not None and transaction.nested:
+        if transaction is not None and transaction.nested and not transaction.past_objects:
             changed = {
                 *transaction.dirty,
                 *transaction.deleted,
@@ -459,6 +464,9 @@ class Writing(Cascading):
         """Called when the outermost transaction has ended."""
         if self._heard is not None:
             forget_silent(self)
+        identity_map = self.identity_map
+        if self._first_change is not None and not identity_map.modified:
+            identity_map.modified = self._first_change
 
 
 def _keep(transaction: SessionTransaction, outcome: Outcome) -> None:

@@ -23,7 +23,7 @@ from sqlalchemy.sql.elements import BooleanClauseList, ColumnClause, Grouping
 from ..kernel.collector import paused_for
 from ..kernel.core import marks_of, unmarked
 from ..kernel.in_lists import KeyedStatement, among_keys, most_keys
-from ..mapping import configuring
+from ..mapping import changing, configuring
 from ..state.instance import InstanceState
 from .plan import Plan
 from .rows import compile_loader, hold
@@ -45,6 +45,7 @@ class Fetch:
 
     def __init__(self, prop: Any, node: Any = None, criteria: Sequence[Any] = ()) -> None:
         self.prop = prop
+        self.mapping = changing.number
         target = prop.mapper.class_
         conditions: list[Any] = list(criteria)
         self.by_target_key = bool(prop.use_get) and not conditions
@@ -196,7 +197,7 @@ def fetch_for(prop: Any) -> Fetch:
     if not prop.configured:
         configuring.configure(prop.parent)
     found: Fetch | None = prop.__dict__.get("_fetch")
-    if found is None:
+    if found is None or found.mapping != changing.number:
         found = prop._fetch = Fetch(prop)
     return found
 

@@ -24,6 +24,7 @@ from ..kernel.core import (
 )
 from ..kernel.shortcuts import shape_of
 from ..kernel.statements import Prepared
+from ..mapping.changing import forget_with
 from ..state.instance import InstanceState
 from .conflicts import check_conflicts, check_roots
 from .entities import EntityColumns, entity_in
@@ -38,6 +39,13 @@ from .wishes import Node, wishes_in
 _plans: Any = LRUCache(1000)
 _shapes: dict[Any, tuple[Plan, Any]] = {}
 _MOST_SHAPES = 1000
+
+
+@forget_with
+def _forget() -> None:
+    """A mapped class has another attribute now, which the plans lack."""
+    _plans.clear()
+    _shapes.clear()
 
 
 class Plan:

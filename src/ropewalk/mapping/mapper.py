@@ -16,7 +16,7 @@ from sqlalchemy.sql.selectable import Join
 
 from ..exc import ArgumentError, InvalidRequestError, UnmappedColumnError
 from ..kernel.core import CacheKeyed, as_column_element
-from . import configuring
+from . import changing, configuring
 from .properties import ColumnProperty, MapperProperty, SynonymProperty
 from .relationships import RelationshipProperty
 
@@ -203,6 +203,8 @@ class Mapper(CacheKeyed, Generic[T]):
         if self.class_manager is not None:  # mapped already: the class gains the attribute now
             self.class_manager.attach(taken)
         taken.taken_in()
+        if self.class_manager is not None:
+            changing.changed(self.self_and_descendants)
         return taken
 
     def _inherit(self, key: str, prop: RelationshipProperty) -> None:

@@ -39,6 +39,10 @@ class AssociationRows:
     def remove(self, relation: RelationPlan, instance: Any, other: Any) -> None:
         self._removed.append((relation, instance, other))
 
+    def relations(self) -> set[RelationPlan]:
+        """Return the relationships that the pairs are of."""
+        return {relation for relation, _, _ in self._added}
+
     def write(self, connect: Callable[[Any], Connection], journal: Journal) -> None:
         """Delete what went and insert what came.
 

@@ -10,6 +10,7 @@
     Synchronizer      keys of parents to their children         synchronize.py
     write_inserts …   rows of one shape, in batches             inserting.py, updating.py, deleting.py
     roads             own SQL text, or Core's execute           by_values.py, by_arrays.py, through_core.py
+    fetch_now         values the database made, as others need them  given.py
     write_late_keys   rows that refer to one another            late.py
     associations      rows that stand for pairs of objects      association.py
     take_over         keys, states, identity map                takeover.py
@@ -24,6 +25,7 @@ from sqlalchemy import Connection
 from .changes import Changes, ChangeSet, Kind, find_changes, meet_existing_rows
 from .deleting import write_deletes
 from .dependencies import Dependencies, find_dependencies
+from .given import sources_of
 from .inserting import write_inserts
 from .journal import Journal
 from .late import clear_before_deletes, write_late_keys
@@ -92,6 +94,7 @@ def _write_related(
 ) -> None:
     """Write rows that get keys from one another, and what lies between rows: association rows, late keys."""
     synchronizer = Synchronizer(dependencies, order, journal)
+    journal.sources = sources_of(dependencies)
     saves = [change_set for change_set in order if change_set.kind is not Kind.DELETE]
     for change_set in saves:
         synchronizer.before(change_set)

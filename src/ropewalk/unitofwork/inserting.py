@@ -13,6 +13,7 @@ from .batches import Batch, send
 from .changes import ChangeSet
 from .defaults import fill_in
 from .errors import explain, no_key
+from .given import fetch_now
 from .journal import Journal
 from .plan import InsertShape, Row, TablePlan, Values
 from .roads import fetched_columns, insert_road
@@ -108,21 +109,26 @@ def _insert(shape: InsertShape, batch: Batch, connection: Connection, journal: J
         if statement.fetches:
             _take(shape, statement.fetches, part, found, journal)
         if shape.defaulted:
-            _leave(shape, statement.fetches, part, journal)
+            _leave(shape, statement.fetches, part, connection, journal)
         version = shape.plan.version
         if version is not None and version.column in shape.defaulted and version.column not in statement.fetches:
             fetch_versions(shape.plan, part, connection, journal)
 
 
-def _leave(shape: InsertShape, fetched: tuple[Column[Any], ...], batch: Batch, journal: Journal) -> None:
+def _leave(
+    shape: InsertShape, fetched: tuple[Column[Any], ...], batch: Batch, connection: Connection, journal: Journal
+) -> None:
     """Note the values that the database made and did not tell."""
-    version = shape.plan.version
-    keys = [
-        shape.plan.columns[column]
+    plan, version = shape.plan, shape.plan.version
+    left = [
+        column
         for column in shape.defaulted
         if column not in fetched and (version is None or column is not version.column)
     ]
-    journal.outdated(batch.states, batch.objects, keys)
+    if needed := [column for column in left if plan.columns[column] in journal.sources]:
+        fetch_now(plan, needed, batch, connection, journal)
+        left = [column for column in left if column not in needed]
+    journal.outdated(batch.states, batch.objects, [plan.columns[column] for column in left])
 
 
 def _take(
@@ -144,6 +150,8 @@ def _take(
             if None in values:
                 raise no_key(plan, batch.states[values.index(None)], key, asked=True)
             journal.fill(key, objects, values, replaces=column not in shape.generated)
+        elif key in journal.sources:
+            journal.fill(key, objects, values, replaces=True)
         else:
             journal.fetched(key, objects, values)
 
@@ -164,7 +172,7 @@ def _insert_expressions(shape: InsertShape, batch: Batch, connection: Connection
     journal.statements += 1
     if fetches:
         _take(shape, fetches, batch, [found], journal)
-    _leave(shape, fetches, batch, journal)
+    _leave(shape, fetches, batch, connection, journal)
     journal.outdated(
         batch.states, batch.objects, [shape.plan.columns[column] for column in computed if column not in wanted]
     )

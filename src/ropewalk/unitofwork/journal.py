@@ -24,12 +24,14 @@ class Journal:
     :ivar statements: how many were sent.
     :ivar updated: the states that an UPDATE was sent for → nothing.
     :ivar rekeyed: those whose primary key it changed.
+    :ivar sources: the attributes whose values rows still to come may need as foreign keys.
     """
 
     def __init__(self) -> None:
         self.statements = 0
         self.updated: dict[InstanceState, None] = {}
         self.rekeyed: list[InstanceState] = []
+        self.sources: frozenset[str] = frozenset()
         self._filled: list[tuple[str, Sequence[Values], Sequence[Any] | None]] = []
         self._fetched: list[tuple[str, Sequence[Values], Sequence[Any]]] = []
         self._outdated: list[tuple[Sequence[InstanceState], Sequence[Values], Sequence[str]]] = []

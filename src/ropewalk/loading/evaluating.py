@@ -58,6 +58,7 @@ _COMPARISONS = {
     operators.gt: python.gt,
     operators.ge: python.ge,
 }
+_EXACT = (types.Integer, types.Float, types.DateTime, types.Date, types.Interval, types.NullType)
 _ARITHMETIC = {operators.add: python.add, operators.sub: python.sub, operators.mul: python.mul}
 
 
@@ -176,10 +177,16 @@ class Compiler:
         raise UnevaluatableError(f"Python cannot work out {clause!s:.80}.")
 
     def _calculated(self, clause: Any, left: Evaluator, right: Evaluator) -> Evaluator:
-        if not isinstance(clause.type, (types.Integer, types.DateTime, types.Date, types.Interval, types.NullType)):
+        if not isinstance(clause.type, _EXACT) and not self._adds_whole_numbers(clause):
             raise UnevaluatableError(f"The database may round the value of {clause!s:.80}, or put it together its way.")
         used = _ARITHMETIC[clause.operator]
         return _compared(used, left, right)
+
+    def _adds_whole_numbers(self, clause: Any) -> bool:
+        """Whether a sum has no more digits after the point than its column can hold."""
+        if not isinstance(clause.type, types.Numeric) or clause.operator not in (operators.add, operators.sub):
+            return False
+        return all(not isinstance(part, BindParameter) or isinstance(part.value, int) for part in clause.get_children())
 
     def _alike(self, *sides: Any) -> bool:
         """Whether values of these types compare in Python as they do in the database."""

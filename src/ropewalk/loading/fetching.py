@@ -156,6 +156,10 @@ class Fetch:
         """Execute for these keys, a chunk at a time, and give what was loaded with each row's key."""
         if not keys:
             return
+        if session.elsewhere is not None:  # a session over several shards, where the program says which to ask
+            for place in session.faces_for(self.plan.statement):
+                yield from self._rows(place, keys, overwrite, asked_by)
+            return
         if session._heard is not None and "do_orm_execute" in session._heard:
             yield told_rows(session, self, keys, overwrite, asked_by)
             return

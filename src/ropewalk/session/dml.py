@@ -193,7 +193,10 @@ class _Work:
         return count_result(-1 if any(count < 0 for count in counts) else sum(counts))
 
     def _objects(self, returning: Any, rows: Any, description: Any, result: Any) -> DmlResult:
-        data = returning.load(rows, self.connection, description, self.session.identity_map, self.populate)
+        owner = self.session.identity_map
+        data = returning.load(rows, self.connection, description, owner, self.populate)
+        if owner.token is not None:  # of one shard: what was made for it is handed over at once
+            data = list(data)
         return rows_result(returning.metadata, data, returning.single, len(rows))
 
 

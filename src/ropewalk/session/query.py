@@ -130,7 +130,7 @@ class Query(QueryBuilder[T]):
             self = self._as_told("before_compile")
         inner = select_of(self, TABLE_AND_COLUMN).subquery()
         statement: Any = select(func.count(literal_column("*"))).select_from(inner)
-        options = {k: v for k, v in self._execution.items() if k == "autoflush"}
+        options = {k: v for k, v in self._execution.items() if k not in ("populate_existing", "yield_per")}
         return self._open_session().scalar(  # type: ignore[no-any-return]
             statement, dict(self._params) or None, execution_options=options, bind_arguments=self._bind_arguments
         )
@@ -169,15 +169,7 @@ class Query(QueryBuilder[T]):
             self = self._as_told("before_compile")
         session = self._open_session()
         with session._guard("query"):
-            is_told = session._heard is not None and "do_orm_execute" in session._heard
-            execute = reading.execute_told if is_told else reading.execute_planned
-            result: Any = execute(
-                session,
-                self._executable(TABLE_AND_COLUMN),
-                dict(self._params) or None,
-                self._execution,
-                None if self._mapper is not None else self._bind_arguments,
-            )
+            result: Any = self._run(session, self._executable(TABLE_AND_COLUMN))
         single = self.is_single_entity
         if single:
             result = result.scalars()
@@ -189,6 +181,18 @@ class Query(QueryBuilder[T]):
         if any(entity_in(clause) is not None for clause in self._clauses()):
             result = result.unique()
         return result  # type: ignore[no-any-return]
+
+    def _run(self, session: Any, statement: Any) -> Any:
+        """Execute the Select that this query means."""
+        is_told = session._heard is not None and "do_orm_execute" in session._heard
+        execute = reading.execute_told if is_told else reading.execute_planned
+        return execute(
+            session,
+            statement,
+            dict(self._params) or None,
+            self._execution,
+            None if self._mapper is not None else self._bind_arguments,
+        )
 
     # -- rows changed at once --------------------------------------------------------------------
 

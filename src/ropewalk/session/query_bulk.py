@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Table, delete, update
 
 from ..exc import ArgumentError, InvalidRequestError
-from ..kernel.core import statement_entity
 from ..loading.returning import prop_for
-from . import dml, reading
 from .query_names import unknown_name
 from .query_select import select_of
 from .synchronizing import check_strategy
@@ -122,16 +120,7 @@ def _run(query: Any, statement: Any, synchronize: Any, told: _Told) -> int:
     options = {k: v for k, v in query._execution.items() if k not in ("populate_existing", "yield_per")}
     options["synchronize_session"] = synchronize
     with session._guard("query"):
-        given = dict(query._params) or None
-        result: Any
-        if session._heard is not None and "do_orm_execute" in session._heard:
-            result = reading.execute_told(session, statement, given, options, None)
-        elif statement_entity(statement) is None:
-            with session._unit() as transaction:
-                transaction.past_objects = True
-                result = session.for_statement(statement).execute(statement, given, execution_options=options)
-        else:
-            result = dml.execute(session, statement, given, options, None)
+        result: Any = session.execute(statement, dict(query._params) or None, execution_options=options)
         told.done(result)
         result.close()
         return told.rowcount

@@ -41,6 +41,11 @@ _OURS = (
 _CHUNK = 1_000  # rows of a stream that does not say how many
 
 
+def for_core(options: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the execution options that are Core's; None where there are none."""
+    return {k: v for k, v in options.items() if k not in _OURS} or None
+
+
 def mapper_of(entity: Any) -> Any:
     """Return the mapper of a class, an alias or a mapper; UnmappedClassError for anything else."""
     if isinstance(entity, type):

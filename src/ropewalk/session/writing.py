@@ -78,6 +78,8 @@ class Writing(Cascading):
 
         def connection_for(self, mapper: Any, clause: Any = None, **kw: Any) -> Any: ...
 
+    elsewhere: Any = None  # gives the shards of related objects, in a session that has several
+
     # -- moving objects ------------------------------------------------------------------
 
     def add(self, instance: object) -> None:

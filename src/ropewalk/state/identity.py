@@ -28,6 +28,9 @@ class IdentityMap(Mapping[Any, Any]):
     to be flushed (``modified`` holds those). With ``strong=True`` every object stays.
     """
 
+    token: Any = None  # of the one shard that it stands for
+    shard_of: Any = None  # gives an object's shard, where the session has several
+
     def __init__(self, session: Any, strong: bool = False) -> None:
         self._session = weakref.ref(session)
         self.maps: dict[Any, dict[Any, InstanceState]] = {}
@@ -39,6 +42,11 @@ class IdentityMap(Mapping[Any, Any]):
     @property
     def session(self) -> Any:
         return self._session()
+
+    @property
+    def home(self) -> IdentityMap:
+        """The session's own identity map: this one, unless it stands for one shard of it."""
+        return self
 
     @property
     def loader(self) -> LazyLoader | None:

@@ -162,7 +162,9 @@ class InstanceState(weakref.ref):  # type: ignore[type-arg]
 
     @property
     def identity_token(self) -> Any:
-        return self.extra.get("token") if self.extra else None
+        if self.extra is not None and (found := self.extra.get("token")) is not None:
+            return found
+        return None if self.owner is None else self.owner.token
 
     @property
     def identity(self) -> tuple[Any, ...] | None:

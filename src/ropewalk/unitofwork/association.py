@@ -43,17 +43,17 @@ class AssociationRows:
         """Return the relationships that the pairs are of."""
         return {relation for relation, _, _ in self._added}
 
-    def write(self, connect: Callable[[Any], Connection], journal: Journal) -> None:
+    def write(self, connect: Callable[[Any, Any], Connection], journal: Journal) -> None:
         """Delete what went and insert what came.
 
-        :param connect: gives the connection for a mapper.
+        :param connect: gives the connection for a mapper, and a shard or None.
         :raises StaleDataError: fewer rows were deleted than there should have been.
         """
-        for (table, columns), rows in _by_table(self._removed, former=True).items():
-            connection = connect(_first(rows)[0].prop.parent)
+        for (table, columns, token), rows in _by_table(self._removed, former=True).items():
+            connection = connect(_first(rows)[0].prop.parent, token)
             self._delete(table, columns, rows, connection, journal)
-        for (table, columns), rows in _by_table(self._added, former=False).items():
-            connection = connect(_first(rows)[0].prop.parent)
+        for (table, columns, token), rows in _by_table(self._added, former=False).items():
+            connection = connect(_first(rows)[0].prop.parent, token)
             parameters = [dict(zip([c.key for c in columns], row, strict=True)) for row in rows]
             journal.statements += 1
             try:
@@ -92,7 +92,7 @@ def _first(rows: Rows) -> Pair:
 
 
 def _by_table(pairs: list[Pair], former: bool) -> dict[Any, Rows]:
-    """Return the rows of the pairs, each once, by table and columns.
+    """Return the rows of the pairs, each once, by table, columns and shard.
 
     :param former: the keys that the database has, not those that a flush has just written.
     """
@@ -114,5 +114,6 @@ def _by_table(pairs: list[Pair], former: bool) -> dict[Any, Rows]:
                 else:
                     found[column] = value_of(state, one.__dict__, key)
         columns = tuple(column for column in prop.secondary.columns if column in found)
-        tables.setdefault((prop.secondary, columns), {})[tuple(found[c] for c in columns)] = relation, instance, other
+        rows = tables.setdefault((prop.secondary, columns, instance._sa_instance_state.identity_token), {})
+        rows[tuple(found[c] for c in columns)] = relation, instance, other
     return tables

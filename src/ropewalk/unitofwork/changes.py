@@ -98,24 +98,28 @@ Group = tuple[list["InstanceState"], list[dict[str, Any]]]
 def find_changes(work: Work, only: set[InstanceState] | None) -> Changes:
     """Return what is to be written."""
     changes = Changes()
+    shard_of = work.identity_map.shard_of
     if work.new:
-        changes.inserts = _by_class(work.new.items())
+        changes.inserts = _by_class(work.new.items(), shard_of)
     if work.deleted:
-        changes.deletes = _by_class(work.deleted.items())
+        changes.deletes = _by_class(work.deleted.items(), shard_of)
     modified = changes.held = dict(work.identity_map.modified)
     for state in list(work.identity_map.watched):  # comparing runs foreign code, during which objects may go
         if state not in modified and (instance := state()) is not None and any(changed_in_place(state)):
             modified[state] = instance
     if modified:
-        changes.updates = _by_class(
+        updated = (
             (state, instance)
             for state, instance in modified.items()
             if state not in work.deleted and (only is None or state in only)
         )
+        changes.updates = _by_class(updated, shard_of)
     return changes
 
 
-def _by_class(found: Iterable[tuple[InstanceState, Any]]) -> dict[MapperPlan, Group]:
+def _by_class(found: Iterable[tuple[InstanceState, Any]], shard_of: Any) -> dict[MapperPlan, Group]:
+    if shard_of is not None:
+        return _by_class_and_shard(found, shard_of)
     groups: dict[type[InstanceState], Group] = {}
     for state, instance in found:
         group = groups.get(type(state))
@@ -126,6 +130,17 @@ def _by_class(found: Iterable[tuple[InstanceState, Any]]) -> dict[MapperPlan, Gr
     return {plan_of(state_class.mapper): group for state_class, group in groups.items()}
 
 
+def _by_class_and_shard(found: Iterable[tuple[InstanceState, Any]], shard_of: Any) -> dict[MapperPlan, Group]:
+    """Group objects also by the shard that each belongs to."""
+    groups: dict[MapperPlan, Group] = {}
+    for state, instance in found:
+        plan = plan_of(state.mapper, shard_of(state, instance))
+        states, objects = groups.setdefault(plan, ([], []))
+        states.append(state)
+        objects.append(instance.__dict__)
+    return groups
+
+
 def meet_existing_rows(work: Work, changes: Changes) -> None:
     """Find new objects whose key some object of the session already has.
 
@@ -134,7 +149,7 @@ def meet_existing_rows(work: Work, changes: Changes) -> None:
     """
     doomed: set[InstanceState] | None = None
     for plan, (states, objects) in changes.inserts.items():
-        entries = work.identity_map.map_for(plan.mapper)
+        entries = work.identity_map.map_for(plan.mapper, plan.token)
         if not entries:
             continue
         single, pk_keys = plan.mapper.single_pk, plan.mapper.pk_keys

@@ -21,7 +21,7 @@ from ..exc import FlushError, SAWarning
 from ..state.instance import DELETED, PENDING
 from .association import AssociationRows
 from .changes import Changes
-from .plan import MapperPlan, plan_of
+from .plan import MapperPlan, plan_for
 from .relating import RelationPlan
 from .work import Work
 
@@ -97,7 +97,7 @@ class _Search:
 
     def __init__(self, work: Work, changes: Changes) -> None:
         self.work = work
-        self.owner = work.identity_map
+        self.owner = work.identity_map.home
         self.changes = changes
         self.doomed = {state for states, _ in changes.deletes.values() for state in states}
         self.found = Dependencies()
@@ -295,7 +295,7 @@ class _Search:
         if state.pk is None or state in changes.held or state in self.doomed:
             return
         changes.held[state] = instance
-        states, objects = changes.updates.setdefault(plan_of(state.mapper), ([], []))
+        states, objects = changes.updates.setdefault(plan_for(state), ([], []))
         states.append(state)
         objects.append(instance.__dict__)
 

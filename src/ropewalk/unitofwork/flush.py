@@ -100,22 +100,22 @@ def _write_related(
         synchronizer.before(change_set)
         _write(work, changes, change_set, journal)
     if dependencies.late:
-        write_late_keys(dependencies, work.connection_for, journal)
+        write_late_keys(dependencies, work.connection_at, journal)
     for copies in dependencies.known:
         make_known(copies, journal)
     if dependencies.associations:
-        dependencies.associations.write(work.connection_for, journal)
+        dependencies.associations.write(work.connection_at, journal)
     if dependencies.before_delete:
-        clear_before_deletes(dependencies, work.connection_for, journal)
+        clear_before_deletes(dependencies, work.connection_at, journal)
     for change_set in order[len(saves) :]:
         _write(work, changes, change_set, journal)
 
 
 def _write(work: Work, changes: Changes, change_set: ChangeSet, journal: Journal) -> None:
-    mapper = change_set.plan.mapper
+    plan = change_set.plan
 
     def connect() -> Connection:
-        return work.connection_for(mapper)
+        return work.connection_at(plan.mapper, plan.token)
 
     if change_set.kind is Kind.INSERT:
         write_inserts(change_set, connect(), journal)

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from .changes import differs
 from .dependencies import Dependencies
 from .journal import Journal
-from .plan import MapperPlan, Row, plan_of
+from .plan import MapperPlan, Row, plan_for
 from .relating import value_of
 from .synchronize import hand_on
 from .updating import make_batch, send_updates
@@ -23,7 +23,7 @@ from .versions import last_version
 if TYPE_CHECKING:
     from ..mapping.mapper import Mapper
 
-Connect = Callable[["Mapper[Any]"], Connection]
+Connect = Callable[["Mapper[Any]", Any], Connection]
 Takers = dict[Any, None]
 
 
@@ -35,7 +35,8 @@ def write_late_keys(dependencies: Dependencies, connect: Connect, journal: Journ
         hand_on(copies, journal)
         keys = tuple(key for _, key in copies.relation.pairs)
         for taker in copies.takers:
-            groups.setdefault((plan_of(taker._sa_instance_state.mapper), keys), {})[taker._sa_instance_state] = None
+            state = taker._sa_instance_state
+            groups.setdefault((plan_for(state), keys), {})[state] = None
     for (plan, keys), takers in groups.items():
         states = [state for state in takers if _is_due(plan, state, keys)]
         if states:
@@ -50,7 +51,7 @@ def clear_before_deletes(dependencies: Dependencies, connect: Connect, journal: 
         state = taker._sa_instance_state
         keys = tuple(key for _, key in relation.pairs)
         if any(state.original(key) is not None for key in keys):
-            groups.setdefault((plan_of(state.mapper), keys), {})[state] = None
+            groups.setdefault((plan_for(state), keys), {})[state] = None
     for (plan, keys), takers in groups.items():
         _update(plan, keys, list(takers), [(None,) * len(keys)] * len(takers), connect, journal)
 
@@ -78,7 +79,7 @@ def _update(
             for row, state in zip(found, states, strict=True)
         ]
     objects = [state.dict for state in states]
-    connection = connect(plan.mapper)
+    connection = connect(plan.mapper, plan.token)
     send_updates(shape, make_batch(shape, states, objects, rows, found, connection, bumped), connection, journal)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..state.instance import DELETED
 from .changes import Changes, without
-from .plan import MapperPlan, plan_of
+from .plan import MapperPlan, plan_for
 from .work import Work
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class _Doomed:
     """What is to be deleted, growing along the cascades."""
 
     def __init__(self, work: Work, changes: Changes) -> None:
-        self._owner = work.identity_map
+        self._owner = work.identity_map.home
         self._changes = changes
         self._known = {state for states, _ in changes.deletes.values() for state in states}
         self._waiting: list[InstanceState] = []
@@ -103,14 +103,14 @@ class _Doomed:
     def spread(self) -> None:
         while self._waiting:
             state = self._waiting.pop()
-            self.go_on_from(plan_of(state.mapper), [state])
+            self.go_on_from(plan_for(state), [state])
 
     def settle(self) -> None:
         if not self._added:
             return
         self._changes.updates = without(self._changes.updates, set(self._added))
         for state, instance in self._added.items():
-            states, objects = self._changes.deletes.setdefault(plan_of(state.mapper), ([], []))
+            states, objects = self._changes.deletes.setdefault(plan_for(state), ([], []))
             states.append(state)
             objects.append(instance.__dict__)
             self._changes.held[state] = instance

@@ -8,6 +8,7 @@ were prepared for it, by dialect (see statements.py).
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Callable, Iterable
 from operator import attrgetter, eq, itemgetter
@@ -19,6 +20,7 @@ from sqlalchemy.types import TypeEngine
 
 from ..mapping.mapper import Mapper
 from ..mapping.relationships import QUERIED
+from ..state.instance import InstanceState
 from .relating import RelationPlan, relations_of
 from .versions import version_of, with_versions
 
@@ -34,10 +36,14 @@ class MapperPlan:
     :ivar computed_keys: attributes that the database computes, from columns that a flush may change.
     :ivar mutable_keys: attributes whose values can change in place.
     :ivar loaded_keys: the attributes that a loaded object has.
+    :ivar token: the shard that it is for, in a session that has several.
     """
+
+    token: Any = None
 
     def __init__(self, mapper: Mapper[Any]) -> None:
         self.mapper = mapper
+        self._at: dict[Any, MapperPlan] = {}
         plans = [TablePlan(mapper, table) for table in mapper.tables]
         self.tables = tuple(plan for plan in plans if plan.pk_columns)
         props = mapper.column_props.items()
@@ -66,6 +72,17 @@ class MapperPlan:
             for k, p in props
         }
 
+    def at(self, token: Any) -> MapperPlan:
+        """Return the same plan for one shard: its rows are never mixed with those of another."""
+        found = self._at.get(token)
+        if found is None:
+            found = self._at[token] = copy.copy(self)
+            found.token = token
+            found.tables = tuple(copy.copy(table) for table in self.tables)
+            for table in found.tables:
+                table.token = token
+        return found
+
     @functools.cached_property
     def relations(self) -> dict[str, RelationPlan]:
         """How the relationships are written, by attribute."""
@@ -80,7 +97,10 @@ class TablePlan:
     :ivar match_columns: what an UPDATE or DELETE finds the row by: the key, and the version where there is one.
     :ivar client_defaults: columns that Python makes a value for when there is none.
     :ivar optional: columns that an INSERT may leave to the database.
+    :ivar token: the shard that it is for, in a session that has several.
     """
+
+    token: Any = None
 
     def __init__(self, mapper: Mapper[Any], table: Table) -> None:
         self.mapper = mapper
@@ -266,13 +286,21 @@ class DeleteShape(Shape):
         super().__init__(plan, plan.match_columns, plan.match_keys)
 
 
-def plan_of(mapper: Mapper[Any]) -> MapperPlan:
-    """Return the plan of a mapper; it is kept with it, as long as its properties stay the same."""
+def plan_of(mapper: Mapper[Any], token: Any = None) -> MapperPlan:
+    """Return the plan of a mapper; it is kept with it, as long as its properties stay the same.
+
+    :param token: the shard that it is for, in a session that has several.
+    """
     plan, properties = mapper.__dict__.get("_write_plan", (None, 0))
     if plan is None or properties != len(mapper.props):
         plan = MapperPlan(mapper)
         mapper.__dict__["_write_plan"] = (plan, len(mapper.props))
-    return plan  # type: ignore[no-any-return]
+    return plan if token is None else plan.at(token)  # type: ignore[no-any-return]
+
+
+def plan_for(state: InstanceState) -> MapperPlan:
+    """Return the plan by which one object is written."""
+    return plan_of(state.mapper) if state.extra is None else plan_of(state.mapper, state.identity_token)
 
 
 def refers_to(table: Table) -> dict[Table, list[ForeignKeyConstraint]]:

@@ -128,7 +128,7 @@ def _register(identity_map: IdentityMap, plan: MapperPlan, group: Group) -> None
     """Make inserted objects persistent."""
     states, objects = group
     keys = list(map(plan.key_of, objects))
-    entries = identity_map.map_for(plan.mapper)
+    entries = identity_map.map_for(plan.mapper, plan.token)
     for state, key in zip(states, keys, strict=True):
         state.pk = key
         state.status = PERSISTENT

@@ -39,7 +39,7 @@ class Work:
         identity_map: IdentityMap,
         new: Mapping[InstanceState, Any],
         deleted: Mapping[InstanceState, Any],
-        connection_for: Callable[[Mapper[Any]], Connection],
+        connection_for: Callable[..., Connection],
     ) -> None:
         self.identity_map = identity_map
         self.new = new
@@ -47,6 +47,10 @@ class Work:
         self.connection_for = connection_for
         self.starting: Callable[[], None] | None = None
         self.written: Callable[[], None] | None = None
+
+    def connection_at(self, mapper: Mapper[Any], token: Any) -> Connection:
+        """Return the connection that serves a mapper, on one shard where there are several."""
+        return self.connection_for(mapper) if token is None else self.connection_for(mapper, shard_id=token)
 
 
 class Outcome:

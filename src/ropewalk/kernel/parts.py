@@ -1,0 +1,58 @@
+"""The parts of a SELECT, for what takes one apart: a query over several shards.
+
+It belongs to ``core.py``, and stands apart for its length: Core has no public way to read a statement.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def limits_of(statement: Any) -> tuple[int | None, int | None]:
+    """Return LIMIT and OFFSET as numbers; None where there is none.
+
+    :raises ValueError: one is an expression, or rows are counted by FETCH.
+    """
+    if getattr(statement, "_fetch_clause", None) is not None:
+        raise ValueError("fetch()")
+    found: list[int | None] = []
+    for name in ("_limit_clause", "_offset_clause"):
+        clause = getattr(statement, name, None)
+        if clause is None:
+            found.append(None)
+        elif hasattr(clause, "effective_value"):
+            found.append(clause.effective_value)
+        else:
+            raise ValueError("limit() or offset() with an expression")
+    return found[0], found[1]
+
+
+def groups_of(statement: Any) -> tuple[Any, ...]:
+    """Return what a SELECT is grouped by."""
+    return tuple(getattr(statement, "_group_by_clauses", ()))
+
+
+def has_having(statement: Any) -> bool:
+    """Whether groups are chosen by HAVING."""
+    return bool(getattr(statement, "_having_criteria", ()))
+
+
+def distinct_on(statement: Any) -> tuple[Any, ...]:
+    """Return what PostgreSQL's DISTINCT ON was given."""
+    return tuple(getattr(statement, "_distinct_on", ()))
+
+
+def with_columns_added(statement: Any, columns: list[Any]) -> Any:
+    """Return the SELECT with more columns at the end of its list, even if it has these already."""
+    new = statement._clone()
+    new._raw_columns = [*statement._raw_columns, *columns]
+    new.__dict__.pop("_generate_cache_key", None)
+    return new
+
+
+def with_columns_replaced(statement: Any, columns: list[Any]) -> Any:
+    """Return the SELECT with another list of columns and whatever else it had."""
+    new = statement._clone()
+    new._raw_columns = list(columns)
+    new.__dict__.pop("_generate_cache_key", None)
+    return new

@@ -70,6 +70,8 @@ from .kernel.symbols import (
     PassiveFlag,
     RelationshipDirection,
 )
+from .loading.criteria import LoaderCriteria as LoaderCriteriaOption
+from .loading.criteria import with_loader_criteria
 from .loading.entity_join import join, outerjoin
 from .loading.options import (
     Load,
@@ -158,6 +160,7 @@ __all__ = [
     "KeyFuncDict",
     "Load",
     "LoaderCallableStatus",
+    "LoaderCriteriaOption",
     "MANYTOMANY",
     "MANYTOONE",
     "Mapped",
@@ -265,6 +268,7 @@ __all__ = [
     "validates",
     "was_deleted",
     "with_expression",
+    "with_loader_criteria",
     "with_parent",
 ]
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import (
-    JSON,
     Boolean,
     CheckConstraint,
     Column,
@@ -40,6 +39,7 @@ from sqlalchemy.sql import visitors
 from sqlalchemy.types import TypeDecorator, UserDefinedType
 
 from ropewalk.kernel import core
+from ropewalk.kernel.options import StatementOption
 
 metadata = MetaData()
 boat = Table("boat", metadata, Column("id", Integer, primary_key=True), Column("name", String(20), unique=True))
@@ -267,49 +267,7 @@ def test_an_entity_in_a_key_is_itself():
     assert any(part is entity for part in flat(key))
 
 
-class Option(core.StatementOption):
-    def __init__(self, *parts):
-        self.parts = parts
-
-    def cache_key_parts(self):
-        return self.parts
-
-
-class OtherOption(Option):
-    pass
-
-
-def test_options_are_found_in_the_order_given():
-    one, two = Option(1), Option(2)
-    assert core.options_of(select(boat).options(one).options(two)) == (one, two)
-    assert core.options_of(select(boat)) == ()
-    assert core.options_of(text("SELECT 1")) == ()
-
-
-def test_an_option_is_part_of_the_key():
-    def key(*options):
-        return core.cache_key(select(boat).options(*options)).key
-
-    assert key(Option(1)) == key(Option(1))
-    assert len({key(), key(Option(1)), key(Option(2)), key(OtherOption(1))}) == 4
-
-
-def test_expressions_in_an_option_count_with_their_values():
-    def key(*parts):
-        return core.cache_key(select(boat).options(Option(*parts))).key
-
-    assert key((boat.c.id == 1,)) == key((boat.c.id == 1,))
-    assert len({key(boat.c.id == n) for n in (1, 2, "1", literal(True))}) == 4
-    assert key(boat.c.id.in_([1, 2])) != key(boat.c.id.in_([1, 3]))
-
-
-@pytest.mark.parametrize("value", [{"a": 1}, [[1]]], ids=str)
-def test_a_value_that_cannot_be_compared_leaves_a_statement_without_key(value):
-    assert core.cache_key(select(boat).options(Option(literal(value, JSON)))) is None
-
-
-def test_a_value_that_is_asked_for_late_leaves_a_statement_without_key():
-    assert core.cache_key(select(boat).options(Option(bindparam("x", callable_=lambda: 1)))) is None
+# Looking into statements
 
 
 def test_a_copied_parameter_knows_what_it_is_a_copy_of():
@@ -320,11 +278,20 @@ def test_a_copied_parameter_knows_what_it_is_a_copy_of():
     assert set(core.keys_of_bind(copied)) == {copied.key, bind.key}
 
 
-def test_an_option_without_parts_is_told_from_none():
-    assert core.cache_key(select(boat).options(core.StatementOption())).key != core.cache_key(select(boat)).key
+def test_what_a_statement_selects_from_and_where():
+    joined = boat.join(oar)
+    statement = select(boat.c.id).select_from(joined).where(boat.c.id == 1).where(oar.c.id == 2)
+    assert core.from_objects_of(statement) == (joined,)
+    assert [str(criterion) for criterion in core.where_criteria_of(statement)] == ["boat.id = :id_1", "oar.id = :id_1"]
+    other = core.with_from_objects(select(boat.c.id).select_from(oar), [boat])
+    assert str(other) == "SELECT boat.id \nFROM boat"
 
 
-# Looking into statements
+def test_options_are_found_in_the_order_given():
+    one, two = StatementOption(), StatementOption()
+    assert core.options_of(select(boat).options(one).options(two)) == (one, two)
+    assert core.options_of(select(boat)) == ()
+    assert core.options_of(text("SELECT 1")) == ()
 
 
 def test_a_statement_tells_whether_it_counts_rows():
@@ -815,7 +782,13 @@ def test_wrapped_listener():
     assert heard == ["loud"]
 
 
-def test_plain_option():
-    statement = select(boat.c.id).options(core.PlainOption())
-    assert str(statement) == str(select(boat.c.id))
-    assert core.cache_key(statement).key == core.cache_key(select(boat.c.id).options(core.PlainOption())).key
+def test_an_alias_of_a_join_is_a_join_of_aliases():
+    found = core.alias_of(boat.join(oar))
+    assert str(found) == "boat AS boat_1 JOIN oar AS oar_1 ON boat_1.id = oar_1.boat_id"
+    assert str(select(core.alias_of(boat))) == "SELECT boat_1.id, boat_1.name \nFROM boat AS boat_1"
+
+
+def test_an_argument_that_is_no_column_is_named():
+    assert core.as_argument(boat.c.id, "remote_side") is boat.c.id
+    with pytest.raises(ArgumentError, match="remote_side"):
+        core.as_argument(object(), "remote_side")

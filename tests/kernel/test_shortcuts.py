@@ -15,6 +15,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeDecorator
 
 from ropewalk.kernel import core
+from ropewalk.kernel.options import StatementOption
 from ropewalk.kernel.shortcuts import comparison_copier, row_count, shape_of
 
 boat = Table("boat", MetaData(), Column("id", Integer, primary_key=True), Column("name", String(20)))
@@ -29,7 +30,7 @@ class Entity(core.CacheKeyed):
         return self
 
 
-class Option(core.StatementOption):
+class Option(StatementOption):
     pass
 
 

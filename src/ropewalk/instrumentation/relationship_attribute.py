@@ -226,6 +226,8 @@ class RelationshipAttribute(JoinTarget, QueryableAttribute[T_co]):  # type: igno
         wanted += [getattr(attributes, name) == value for name, value in kwargs.items()]
         if adapter is not None:
             wanted = [adapter.traverse(_clause(part)) for part in wanted]
+        else:
+            target = entity.__clause_element__()  # which says whose table it is, to options with criteria for it
         inside = [target] if secondary is None else [target, secondary]
         joined = [primaryjoin] if secondaryjoin is None else [primaryjoin, secondaryjoin]
         found: Any = select(literal_column("1")).select_from(*inside).where(*joined, *wanted)

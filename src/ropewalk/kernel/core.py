@@ -19,9 +19,8 @@ from sqlalchemy.engine.result import SimpleResultMetaData
 from sqlalchemy.event.base import _registrars as _event_classes
 from sqlalchemy.inspection import _registrars
 from sqlalchemy.sql import coercions, roles, visitors
-from sqlalchemy.sql.base import CompileState, ExecutableOption
-from sqlalchemy.sql.cache_key import NO_CACHE, HasCacheKey
-from sqlalchemy.sql.elements import ClauseElement
+from sqlalchemy.sql.base import CompileState
+from sqlalchemy.sql.cache_key import HasCacheKey
 from sqlalchemy.sql.elements import _anonymous_label as anonymous_label
 from sqlalchemy.sql.selectable import SelectState
 from sqlalchemy.sql.selectable import _OffsetLimitParam as OffsetLimitParam
@@ -37,7 +36,6 @@ __all__ = [
     "CompileState",
     "OffsetLimitParam",
     "SelectState",
-    "StatementOption",
     "anonymous_label",
     "as_column_element",
     "as_criterion",
@@ -78,43 +76,6 @@ class CacheKeyed(HasCacheKey):
 
     def _gen_cache_key(self, anon_map: Any, bindparams: list[Any]) -> Any:
         return (self,)
-
-
-class PlainOption(ExecutableOption):
-    """An option for ``statement.options()`` that means nothing to Core."""
-
-
-class StatementOption(ExecutableOption):
-    """An option for ``statement.options()``: equal parts mean an equal effect on the statement's text."""
-
-    _is_has_cache_key = True  # else Core leaves it out of the statement's cache key
-
-    def cache_key_parts(self) -> tuple[Any, ...]:
-        """Return what tells this option from another of its class; SQL expressions in it count with their values."""
-        return ()
-
-    def _gen_cache_key(self, anon_map: Any, bindparams: list[Any]) -> Any:
-        parts = _keyed(self.cache_key_parts(), anon_map)
-        try:
-            hash(parts)
-        except TypeError:  # a value that is to be compared in the database, and cannot be here
-            anon_map[NO_CACHE] = True
-            return None
-        return (type(self), parts)
-
-
-def _keyed(part: Any, anon_map: Any) -> Any:
-    """Return ``part`` with each SQL expression in it replaced by its cache key and the values of its parameters."""
-    if type(part) is tuple or (isinstance(part, tuple) and hasattr(part, "_fields")):
-        return tuple([_keyed(member, anon_map) for member in part])
-    if not isinstance(part, ClauseElement):
-        return part
-    binds: list[Any] = []
-    key = part._gen_cache_key(anon_map, binds)
-    if any(bind.callable is not None for bind in binds):
-        anon_map[NO_CACHE] = True  # who knows what it will be
-    values = [tuple(b.value) if type(b.value) is list else b.value for b in binds]
-    return (key, *[(type(value), value) for value in values])
 
 
 def as_criterion(thing: Any) -> ColumnElement[Any]:
@@ -366,6 +327,24 @@ def result_name(column: Any) -> str:
 def options_of(statement: Any) -> tuple[Any, ...]:
     """Return the options that ``statement.options()`` was given."""
     return tuple(getattr(statement, "_with_options", ()))
+
+
+def from_objects_of(statement: Any) -> tuple[Any, ...]:
+    """Return what ``select_from()`` was given."""
+    return tuple(statement._from_obj)
+
+
+def with_from_objects(statement: Any, elements: Sequence[Any]) -> Any:
+    """Return the same SELECT from other FROM clauses."""
+    new = statement._clone()
+    new.__dict__.pop("_generate_cache_key", None)
+    new._from_obj = tuple(elements)
+    return new
+
+
+def where_criteria_of(statement: Any) -> tuple[Any, ...]:
+    """Return what ``where()`` was given."""
+    return tuple(statement._where_criteria)
 
 
 def counts_rows(statement: Any) -> bool:

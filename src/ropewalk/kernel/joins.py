@@ -39,14 +39,16 @@ def _keyed(part: Any, anon_map: Any, bindparams: list[Any]) -> Any:
     return part._gen_cache_key(anon_map, bindparams) if isinstance(part, ClauseElement) else part
 
 
+def setup_joins(statement: Any) -> tuple[Any, ...]:
+    """Return the joins of a SELECT as ``join()`` left them."""
+    return tuple(statement._setup_joins) + tuple(
+        join for memoized in statement._memoized_select_entities for join in memoized._setup_joins
+    )
+
+
 def has_join_targets(statement: Any) -> bool:
     """Whether some join of a SELECT is not spelled out yet."""
-    found = statement._memoized_select_entities
-    return any(
-        isinstance(join[0], JoinTarget) or isinstance(join[1], JoinTarget)
-        for joins in (statement._setup_joins, *(memoized._setup_joins for memoized in found))
-        for join in joins
-    )
+    return any(isinstance(join[0], JoinTarget) or isinstance(join[1], JoinTarget) for join in setup_joins(statement))
 
 
 def with_joins_replaced(statement: Any, replace: Callable[[Any, Any, Any, bool, bool], Sequence[Any]]) -> Any:

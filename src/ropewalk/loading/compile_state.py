@@ -10,10 +10,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..kernel.core import PLUGIN, CompileState, options_of, raw_columns, result_name
+from ..kernel.core import (
+    PLUGIN,
+    CompileState,
+    options_of,
+    raw_columns,
+    result_name,
+)
 from ..kernel.joins import NamedByEntity
+from ..kernel.options import enclosing_options
 from .along import spelled_out
+from .criteria import criteria_in
 from .entities import EntityColumns, default_props, entity_in
+from .filtering import filtered
 from .from_statement import FromStatement
 from .joining import expand
 from .wishes import Node, wishes_in
@@ -24,7 +33,10 @@ class EntitySelectState(NamedByEntity):
     """The compile state of a SELECT with entities in it."""
 
     def __init__(self, statement: Any, compiler: Any, **kw: Any) -> None:
-        super().__init__(expand(spelled_out(statement), options_of(statement)), compiler, **kw)
+        options = options_of(statement)
+        spelled = spelled_out(statement)
+        criteria = criteria_in(options, enclosing_options(compiler))
+        super().__init__(expand(filtered(spelled, criteria) if criteria else spelled, options), compiler, **kw)
 
     @classmethod
     def from_statement(cls, statement: Any, from_statement: Any) -> Any:

@@ -46,33 +46,39 @@ class Fetch:
     def __init__(self, prop: Any, node: Any = None, criteria: Sequence[Any] = ()) -> None:
         self.prop = prop
         self.mapping = changing.number
-        target = prop.mapper.class_
-        conditions: list[Any] = list(criteria)
-        self.by_target_key = bool(prop.use_get) and not conditions
+        node = node or Node(prop.mapper, (), (prop.parent,))
+        entity = node.entity
+        target, adapt, far = entity.class_, _same, None
+        if entity.is_aliased_class:  # of_type(alias)
+            target, adapt, far = entity.entity, entity.adapt, entity.selectable
+        conditions: list[Any] = [adapt(criterion) for criterion in criteria]
+        self.by_target_key = bool(prop.use_get) and not conditions and far is None
         pairs = _equal_columns(prop)
         if prop.use_get:
             self.attributes = tuple(prop.get_keys)
-            self.columns = list(prop.mapper.primary_key)
+            self.columns = [adapt(column) for column in prop.mapper.primary_key]
         elif pairs is not None:
             self.attributes = tuple(key for key, _ in pairs)
-            self.columns = [column for _, column in pairs]
+            self.columns = [column if prop.secondary is not None else adapt(column) for _, column in pairs]
             if prop.secondary is not None:
-                conditions.insert(0, prop.join_conditions()[1])
+                conditions.insert(0, prop.join_conditions(None, far)[1])
         else:
             parent = prop.parent.selectable.alias()
             self.attributes = prop.parent.pk_keys
             self.columns = [parent.corresponding_column(column) for column in prop.parent.primary_key]
-            primaryjoin, secondaryjoin, _ = prop.join_conditions(parent)
+            primaryjoin, secondaryjoin, _ = prop.join_conditions(parent, far)
             conditions[:0] = [primaryjoin] if secondaryjoin is None else [primaryjoin, secondaryjoin]
         self.width = len(self.columns)
         statement = select(target, *self.columns).where(*conditions, among_keys(self.columns))
         if isinstance(prop.secondary, Join):  # whose tables are joined by more than the conditions say
             statement = statement.select_from(prop.secondary)
         if prop.order_by:
-            statement = statement.order_by(*prop.order_by)
+            statement = statement.order_by(*[adapt(clause) for clause in prop.order_by])
+        if node.criteria:
+            statement = statement.options(*node.criteria)
         self.statement = statement
-        self.node = node or Node(prop.mapper, (), (prop.parent,))
-        self.plan = Plan(statement, (), (), self.node)
+        self.node = node
+        self.plan = Plan(statement, (), (), node)
         self._prepared: dict[Dialect, KeyedStatement] = {}
         self.keyed_by_pk = self.attributes == prop.parent.pk_keys
 
@@ -185,6 +191,10 @@ class Fetch:
                 if owner.held is not None:
                     hold(owner, peers)
                 yield loaded
+
+
+def _same(clause: Any) -> Any:
+    return clause
 
 
 def held_under(known: dict[Any, InstanceState], key: Any, mapper: Any) -> Any:

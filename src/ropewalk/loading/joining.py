@@ -19,13 +19,16 @@ from ..kernel.core import (
     columns_of,
     counts_rows,
     is_distinct,
+    options_of,
     order_of,
     raw_columns,
     result_name,
     with_raw_columns,
 )
 from .along import spelled_out
+from .criteria import criteria_in
 from .entities import EntityColumns, entity_in
+from .filtering import criteria_for_target, filtered
 from .wishes import Choice, Node, wishes_in
 
 
@@ -67,6 +70,9 @@ class Assembled:
         self._orders: list[Any] = []
         columns: list[Any] = []
         statement = spelled_out(statement)
+        criteria = criteria_in(options_of(statement))
+        if criteria:
+            statement = filtered(statement, criteria)
         for member, node in zip(raw_columns(statement), nodes, strict=True):
             if node is None:
                 self.slots.append(None)
@@ -93,7 +99,7 @@ class Assembled:
             self._follow(number, node, left if left is not None else entity.mapper.selectable, left, False, columns)
         if wraps:
             order = [ClauseAdapter(base).traverse(clause) for clause in order_of(statement)]
-            self.statement = core_select(*columns).select_from(base).order_by(*order)
+            self.statement = core_select(*columns).select_from(base).order_by(*order).options(*options_of(statement))
         else:
             self.statement = with_raw_columns(self.statement, columns)
         for join in self._joins:
@@ -117,7 +123,7 @@ class Assembled:
                     insp = aliased(choice.node.mapper.class_)._aliased_insp
                 inner = choice.prop.innerjoin if choice.detail is None else choice.detail
                 is_outer = outer or not inner
-                self._join(choice, left, adapted, insp.selectable, is_outer)
+                self._join(choice, left, adapted, insp, is_outer)
             slot = slot_of(choice.node, insp)
             self.links.append(Link(number, choice.prop, slot))
             columns.extend(slot.expressions)
@@ -128,12 +134,13 @@ class Assembled:
                 below, choice.node, selectable, selectable if insp.is_aliased_class else None, is_outer, columns
             )
 
-    def _join(self, choice: Choice, left: Any, adapted: Any, target: Any, outer: bool) -> None:
-        prop = choice.prop
+    def _join(self, choice: Choice, left: Any, adapted: Any, insp: AliasedInsp, outer: bool) -> None:
+        prop, target = choice.prop, insp.selectable
         secondary = None if prop.secondary is None else alias_of(prop.secondary)
         primaryjoin, secondaryjoin, _ = prop.join_conditions(adapted, target, secondary)
         adapter = ClauseAdapter(target)
         criteria = [adapter.traverse(criterion) for criterion in choice.criteria]
+        criteria += criteria_for_target(choice.node.mapper, insp, choice.node.criteria)
         if secondary is None:
             self._joins.append(Join(left, target, and_(primaryjoin, *criteria), outer))
         else:

@@ -10,7 +10,10 @@ import difflib
 from typing import Any, NamedTuple
 
 from ..exc import ArgumentError
-from ..kernel.core import StatementOption, as_column_element
+from ..kernel.core import (
+    as_column_element,
+)
+from ..kernel.options import StatementOption
 from ..mapping import configuring
 from ..mapping.properties import MapperProperty
 from .portable import class_of, mapper_of, packed_path, packed_wishes, unpacked_path, unpacked_wishes
@@ -193,6 +196,11 @@ class Load(StatementOption):
         """Add several options at this place, each of which goes on from here on its own."""
         added: list[Wish] = []
         for option in options:
+            if not isinstance(option, Load):
+                raise ArgumentError(
+                    f"{type(option).__name__} cannot be part of another option, for it concerns the whole statement. "
+                    f"Give it to the statement: select(...).options({type(option).__name__}...)."
+                )
             if option.root is not None:
                 self._check_belongs(option.root)
             for wish in option.wishes:

@@ -13,7 +13,15 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import CompileError
 from sqlalchemy.util import LRUCache
 
-from ..kernel.core import PLUGIN, CompileState, attribute_key_of, cache_key, options_of, result_name, statement_entity
+from ..kernel.core import (
+    PLUGIN,
+    CompileState,
+    attribute_key_of,
+    cache_key,
+    options_of,
+    result_name,
+    statement_entity,
+)
 from ..kernel.dml import DeleteState, InsertState, UpdateState, returning_of, with_returning
 from ..mapping.mapper import Mapper
 from ..state.instance import InstanceState

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..kernel.core import PlainOption
+from ..kernel.options import PlainOption
 from .options import Wish
 
 CARRIED = "carried"

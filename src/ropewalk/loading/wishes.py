@@ -22,6 +22,7 @@ from .user_options import CARRIED
 JOINED = frozenset({"joined", "contains"})
 AFTERWARDS = frozenset({"selectin", "subquery", "immediate"})
 COLUMN_KINDS = frozenset({"defer", "undefer", "undefer_group", "load_only", "with_expression"})
+_NO_WAYS = COLUMN_KINDS | {"criteria"}
 
 
 class Choice:
@@ -92,10 +93,14 @@ class Node:
 
     @cached_property
     def later(self) -> Node:
-        """The same for a statement of our own, which has none of the joins that ``contains_eager`` speaks of."""
-        if not any(wish.kind == "contains" for wish in self.wishes):
+        """The same for a statement of our own.
+
+        It has none of the joins that ``contains_eager`` speaks of, nor criteria that are for the first one alone.
+        """
+        if not any(wish.kind in ("contains", "criteria") for wish in self.wishes):
             return self
         wishes = [w._replace(kind="select", detail=None) if w.kind == "contains" else w for w in self.wishes]
+        wishes = [w for w in wishes if w.kind != "criteria" or w.detail.propagate_to_loaders]
         return Node(self.entity, wishes, self.trail[:-1])
 
     # -- columns ------------------------------------------------------------------------------
@@ -143,6 +148,11 @@ class Node:
                 found[key] = choice
         return found
 
+    @cached_property
+    def criteria(self) -> list[Any]:
+        """What is demanded of the entities that are loaded from here on."""
+        return [wish.detail for wish in self.wishes if wish.kind == "criteria"]
+
     def _choice(self, prop: Any) -> Choice | None:
         named = [w for w in self.wishes if len(w.path) == 1 and w.path[0].prop is prop and not w.names]
         if prop.lazy in QUERIED:
@@ -153,13 +163,15 @@ class Node:
             wish = named[-1]
             kind = next((w.kind for w in reversed(named) if w.kind), prop.lazy)
             return Choice(self, prop, wish, kind)
-        general = [w for w in self.wishes if not w.path and w.names == (WILDCARD,) and w.kind not in COLUMN_KINDS]
+        general = [w for w in self.wishes if not w.path and w.names == (WILDCARD,) and w.kind not in _NO_WAYS]
         bound = [w for w in general if w.entity is not None] or general
         if bound:
             return Choice(self, prop, None, bound[-1].kind or prop.lazy)
         if prop.lazy in JOINED or prop.lazy in AFTERWARDS:
-            return None if self._goes_in_circles(prop) else Choice(self, prop, None, prop.lazy)
-        return Choice(self, prop, None, prop.lazy) if onwards else None
+            if not self._goes_in_circles(prop):
+                return Choice(self, prop, None, prop.lazy)
+            return Choice(self, prop, None, "select") if self.criteria else None
+        return Choice(self, prop, None, prop.lazy) if onwards or self.criteria else None
 
     def _goes_in_circles(self, prop: Any) -> bool:
         if prop.join_depth:

@@ -15,6 +15,7 @@ from sqlalchemy.engine.result import IteratorResult
 from ..exc import ArgumentError, InvalidRequestError
 from ..kernel.core import raw_rows, result_metadata, statement_entity
 from ..kernel.dml import has_many_values, is_upsert, parameter_names
+from ..loading.filtering import filtered_dml
 from ..loading.returning import prop_for, refuse_star, returning_for
 from . import bulk_dml
 from .synchronizing import Synchronizer, check_strategy
@@ -116,6 +117,7 @@ class _Work:
     def with_criteria(self, params: Any, transaction: Any) -> Any:
         """Execute an UPDATE or DELETE, and tell the objects in the session of it."""
         strategy = self.options.get("synchronize_session", "auto")
+        self.statement = filtered_dml(self.statement, self.mapper)
         sync = Synchronizer(self.session, self.mapper, self.statement, strategy, params)
         sync.before(self.connection)
         returning = returning_for(self.statement)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Table, delete, update
 
 from ..exc import ArgumentError, InvalidRequestError
+from ..loading.criteria import criteria_in
 from ..loading.returning import prop_for
 from .query_names import unknown_name
 from .query_select import select_of
@@ -117,6 +118,7 @@ class _Told:
 def _run(query: Any, statement: Any, synchronize: Any, told: _Told) -> int:
     """Execute, and return how many rows were touched."""
     session = query.session
+    statement = statement.options(*criteria_in(query._loader_options))
     options = {k: v for k, v in query._execution.items() if k not in ("populate_existing", "yield_per")}
     options["synchronize_session"] = synchronize
     with session._guard("query"):

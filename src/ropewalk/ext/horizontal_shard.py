@@ -25,7 +25,8 @@ from sqlalchemy.exc import SADeprecationWarning
 from sqlalchemy.sql.dml import UpdateBase
 
 from ..exc import InvalidRequestError
-from ..kernel.core import StatementOption, options_of
+from ..kernel.core import options_of
+from ..kernel.options import StatementOption
 from ..loading import ondemand
 from ..loading.peers import ENABLED
 from ..session import moves, reading, spreading

@@ -21,6 +21,7 @@ from .callbacks import add_callback
 from .cascading import Cascading
 from .telling import FlushListeners
 from .transaction import SessionTransactionOrigin
+from .upserting import Upserting
 
 if TYPE_CHECKING:
     from ..state.identity import IdentityMap
@@ -53,7 +54,7 @@ class Unit:
         self.transaction.close()
 
 
-class Writing(Cascading):
+class Writing(Upserting, Cascading):
     """The writing half of a Session; the reading half and the connections are in ``session.py``."""
 
     if TYPE_CHECKING:

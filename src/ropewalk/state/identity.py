@@ -30,6 +30,7 @@ class IdentityMap(Mapping[Any, Any]):
 
     token: Any = None  # of the one shard that it stands for
     shard_of: Any = None  # gives an object's shard, where the session has several
+    upserts: dict[InstanceState, Any] | None = None  # new objects whose rows may be there already
 
     def __init__(self, session: Any, strong: bool = False) -> None:
         self._session = weakref.ref(session)
@@ -118,6 +119,12 @@ class IdentityMap(Mapping[Any, Any]):
             if changed_values(state):
                 del self.orphans[state]
                 revive(self, state)
+
+    def forget_upserts(self, states: Any) -> None:
+        """Take no note any more of how these new objects were to be inserted."""
+        if self.upserts:
+            for state in states:
+                self.upserts.pop(state, None)
 
     def all_states(self) -> list[InstanceState]:
         return [state for entries in list(self.maps.values()) for state in list(entries.values())]

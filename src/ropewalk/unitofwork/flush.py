@@ -34,6 +34,7 @@ from .orphans import settle_orphans
 from .synchronize import Synchronizer, hand_on_known_keys, make_known
 from .takeover import take_over
 from .updating import write_updates
+from .upserting import write_inserts_and_upserts
 from .work import Outcome, Work
 
 if TYPE_CHECKING:
@@ -83,6 +84,9 @@ def flush(work: Work, only: set[InstanceState] | None = None) -> Outcome:
     except BaseException:
         journal.undo()
         raise
+    finally:
+        if work.identity_map.home.upserts:
+            work.identity_map.home.forget_upserts(work.new)
     outcome = take_over(work, changes, journal)
     if lost:
         outcome.lost = lost
@@ -118,7 +122,11 @@ def _write(work: Work, changes: Changes, change_set: ChangeSet, journal: Journal
         return work.connection_at(plan.mapper, plan.token)
 
     if change_set.kind is Kind.INSERT:
-        write_inserts(change_set, connect(), journal)
+        upserts = work.identity_map.home.upserts
+        if upserts:
+            write_inserts_and_upserts(change_set, connect(), journal, upserts)
+        else:
+            write_inserts(change_set, connect(), journal)
     elif change_set.kind is Kind.UPDATE:
         write_updates(change_set, connect, journal, changes.switched)
     else:

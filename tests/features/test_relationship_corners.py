@@ -1,7 +1,8 @@
 """Relationships that few programs have: joins between, composite keys in common, old values that must be known."""
 
 import pytest
-from sqlalchemy import ForeignKey, ForeignKeyConstraint, String, and_, event, func
+from databases import count_statements
+from sqlalchemy import Column, ForeignKey, ForeignKeyConstraint, String, Table, and_, event, func, text
 
 from ropewalk import (
     DeclarativeBase,
@@ -14,7 +15,7 @@ from ropewalk import (
     select,
     selectinload,
 )
-from ropewalk.exc import DetachedInstanceError, InvalidRequestError, SAWarning
+from ropewalk.exc import DetachedInstanceError, InvalidRequestError, SAWarning, StaleDataError
 
 
 class Base(DeclarativeBase):
@@ -202,3 +203,85 @@ def test_who_listens_for_statements_sees_the_insert_of_one_object(engine):
         session.add(Company(name="x"))
         session.flush()
     assert seen == ["rc_company"]
+
+
+class TestNaturalKeysOfManyToMany:
+    """``passive_updates=False``: the database does not change association rows with their keys, so the flush does."""
+
+    def mapped(self, lazy):
+        class Own(DeclarativeBase):
+            pass
+
+        def key(target):
+            return ForeignKey(target, deferrable=True, initially="DEFERRED")
+
+        Table(
+            "rc_ticket",
+            Own.metadata,
+            Column("guest", key("rc_guest.name"), primary_key=True),
+            Column("show", key("rc_show.title"), primary_key=True),
+        )
+
+        class Guest(Own):
+            __tablename__ = "rc_guest"
+            name: Mapped[str] = mapped_column(String(20), primary_key=True)
+            shows: Mapped[list["Show"]] = relationship(
+                secondary="rc_ticket", passive_updates=False, lazy=lazy, order_by="Show.title", back_populates="guests"
+            )
+
+        class Show(Own):
+            __tablename__ = "rc_show"
+            title: Mapped[str] = mapped_column(String(20), primary_key=True)
+            guests: Mapped[list["Guest"]] = relationship(
+                secondary="rc_ticket", passive_updates=False, back_populates="shows"
+            )
+
+        return Own, Guest, Show
+
+    @pytest.fixture(params=["select", "dynamic"])
+    def graph(self, request, engine):
+        own, Guest, Show = self.mapped(request.param)
+        own.metadata.create_all(engine)
+        with Session(engine) as session:
+            x, y = Show(title="x"), Show(title="y")
+            session.add_all([Guest(name="ann", shows=[x, y]), Guest(name="bob", shows=[x])])
+            session.commit()
+            yield session, Guest, Show
+
+    def tickets(self, session):
+        return sorted(map(tuple, session.execute(text("SELECT guest, show FROM rc_ticket"))))
+
+    @pytest.mark.databases("sqlite", "postgresql")  # MariaDB has no constraints that wait for the COMMIT
+    def test_rows_follow_one_key(self, graph):
+        session, Guest, Show = graph
+        session.get(Guest, "ann").name = "anna"
+        with count_statements(session.get_bind()) as sent:
+            session.flush()
+        assert [s.split()[0] for s in sent.statements if "rc_ticket" in s][-1] == "UPDATE"
+        session.commit()
+        assert self.tickets(session) == [("anna", "x"), ("anna", "y"), ("bob", "x")]
+        assert [show.title for show in session.get(Guest, "anna").shows] == ["x", "y"]
+
+    @pytest.mark.databases("sqlite", "postgresql")
+    def test_rows_follow_both_keys_and_come_and_go_besides(self, graph):
+        session, Guest, Show = graph
+        ann, x, y = session.get(Guest, "ann"), session.get(Show, "x"), session.get(Show, "y")
+        ann.name, x.title = "anna", "xx"
+        ann.shows.remove(y)
+        ann.shows.append(Show(title="z"))
+        session.commit()
+        assert self.tickets(session) == [("anna", "xx"), ("anna", "z"), ("bob", "xx")]
+
+    @pytest.mark.databases("sqlite", "postgresql")
+    def test_a_row_that_is_gone_is_noticed(self, graph):
+        session, Guest, Show = graph
+        bob = session.get(Guest, "bob")
+        assert list(bob.shows)
+        session.execute(text("DELETE FROM rc_ticket WHERE guest = 'bob'"))
+        bob.name = "rob"
+        if Guest.shows.property.lazy == "dynamic":  # it looks once more
+            session.commit()
+            assert self.tickets(session) == [("ann", "x"), ("ann", "y")]
+            return
+        with pytest.raises(StaleDataError, match=r"UPDATE .*'rc_ticket'.*1 row.*Guest\.shows.*bob"):
+            session.flush()

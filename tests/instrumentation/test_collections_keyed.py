@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from instrumentation.graphs import family, make_graph
 
-from ropewalk.exc import InvalidRequestError
+from ropewalk import synonym
+from ropewalk.exc import ArgumentError, InvalidRequestError
 from ropewalk.instrumentation.dicts import InstrumentedDict
 from ropewalk.instrumentation.handling import get_history
 from ropewalk.instrumentation.keyed import (
@@ -162,6 +163,24 @@ def test_an_object_without_its_key() -> None:
     with pytest.raises(InvalidRequestError, match="ignore_unpopulated_attribute"):
         child.parent = p
     assert (p.children, child.parent) == ({}, None)
+    with pytest.raises(InvalidRequestError, match=r"into the dictionary Parent\.children: .*not been set"):
+        p.children.set(child)
+
+
+def test_a_key_under_a_second_name() -> None:
+    graph = make_graph(collection_class=attribute_keyed_dict("title"))
+    graph.Child.title = synonym("name")
+    p, child = graph.Parent(), graph.Child(id=1)
+    with pytest.raises(InvalidRequestError, match="not been set"):
+        p.children.set(child)
+    child.title = "x"
+    p.children = {"whatever": child}
+    assert p.children == {"x": child}
+
+
+def test_a_key_that_is_no_column() -> None:
+    with pytest.raises(ArgumentError, match="'mapping_spec'; got 'name'"):
+        column_keyed_dict("name")
 
 
 def test_an_object_without_its_key_may_be_left_out() -> None:

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ..exc import InvalidRequestError, SAWarning
-from ..kernel.core import as_column_element
+from ..kernel.core import as_argument
 from ..kernel.symbols import NO_VALUE
+from ..state.instance import state_of
+from .adapter import collection_adapter
 from .custom import collection, instrument_collection_class
 from .dicts import InstrumentedDict
 
@@ -35,8 +37,10 @@ class KeyFuncDict(InstrumentedDict[K, V]):
     def _key_of(self, value: Any) -> Any:
         key = self.keyfunc(value)
         if key is NO_VALUE and not self.ignore_unpopulated_attribute:
+            adapter = collection_adapter(self)
+            where = "a dictionary" if adapter is None else f"the dictionary {adapter.relation.prop}"
             raise InvalidRequestError(
-                f"Cannot put {value!r} into a dictionary: the attribute that gives its key has not been set. Set it "
+                f"Cannot put {value!r} into {where}: the attribute that gives its key has not been set. Set it "
                 f"first, or pass ignore_unpopulated_attribute=True to leave such objects out until the dictionary is "
                 f"loaded again."
             )
@@ -95,8 +99,13 @@ class _AttributeGetter:
         held = value.__dict__
         if self.name in held:
             return held[self.name]
-        state = getattr(value, "_sa_instance_state", None)
-        if state is None or state.pk is not None or self.name not in state.mapper.props:
+        state = state_of(value)
+        if state is None or state.pk is not None:
+            return getattr(value, self.name)
+        prop = state.mapper.props.get(self.name)
+        while prop is not None and prop.is_synonym:
+            prop = state.mapper.props.get(prop.name)  # type: ignore[attr-defined]
+        if prop is None or prop.key in held:
             return getattr(value, self.name)
         return NO_VALUE
 
@@ -159,7 +168,7 @@ def attribute_keyed_dict(attr_name: str, *, ignore_unpopulated_attribute: bool =
 def column_keyed_dict(mapping_spec: Any, *, ignore_unpopulated_attribute: bool = False) -> type[KeyFuncDict[Any, Any]]:
     """Return a ``collection_class``: a dictionary under the value of a column, or a tuple of several."""
     given = mapping_spec if isinstance(mapping_spec, (list, tuple)) else [mapping_spec]
-    columns = [as_column_element(column) for column in given]
+    columns = [as_argument(column, "mapping_spec") for column in given]
     return keyfunc_mapping(_ColumnGetter(columns), ignore_unpopulated_attribute=ignore_unpopulated_attribute)
 
 

@@ -79,7 +79,7 @@ class WriteOnlyCollection(CollectionWriter[T]):
             f"session.scalars(obj.{self.attr.key}.select())."
         )
 
-    def select(self) -> Select[tuple[T]]:
+    def select(self) -> Select[T]:
         """Return a SELECT of the members, in the relationship's order, to be narrowed and executed."""
         prop = self.attr.prop
         statement: Any = select(prop.mapper.class_).where(self._criterion())

@@ -199,16 +199,20 @@ class _Search:
         committed = state.committed or {}
         for relation in relations.values():
             if relation.many_to_one or not any(
-                giver in committed and committed[giver] != state.dict.get(giver) for giver, _ in relation.pairs
+                giver in committed and committed[giver] != state.dict.get(giver) for giver in relation.given_keys
             ):
                 continue
             instance = state()
-            if not relation.prop.passive_updates and relation.key not in instance.__dict__:
-                relation.relation.load_anyway(state, instance)
-            for other in relation.history(state).unchanged:
+            passive = relation.prop.passive_updates
+            if passive and relation.many_to_many:
+                continue  # no object holds what stands in association rows
+            found = relation.history(state) if passive else relation.full_history(state, instance)
+            for other in found.unchanged:
                 if other is None:
                     continue
-                if relation.prop.passive_updates:  # the database does it; so the object need only know
+                if relation.many_to_many:
+                    self.found.associations.rekey(relation, instance, other)
+                elif passive:  # the database does it; so the object need only know
                     self.found.known.append(Copies(relation, [instance], [other]))
                 elif self._takes_part(other, relation, state):
                     self._copy(relation, instance, other)

@@ -42,6 +42,10 @@ class RelationPlan:
             self.pairs = prop.sync_keys
             if not self.pairs:
                 raise _no_attribute(prop)
+        #: attributes of this class whose values others are given
+        self.given_keys = [giver for giver, _ in self.pairs]
+        if self.many_to_many:
+            self.given_keys = [mapper.key_of[source] for source, _ in prop.synchronize_pairs if source in mapper.key_of]
         #: tables with a foreign key → those that it refers to
         self.tables = [(taker.table, giver.table) for giver, taker in prop.synchronize_pairs]
         self.back = self.relation.back_key if not self.many_to_many and not self.many_to_one else None
@@ -68,9 +72,13 @@ class RelationPlan:
 
     def loaded_history(self, state: InstanceState, instance: Any) -> History:
         """Return what came and went, the collection loaded first unless the database is to see to it."""
+        return self.history(state) if self.prop.passive_deletes else self.full_history(state, instance)
+
+    def full_history(self, state: InstanceState, instance: Any) -> History:
+        """Return what came, what went, and what is there, loaded where it can be."""
         if self.relation.queried:
-            return self.relation.loaded_history(state, instance, self.prop.passive_deletes)  # type: ignore[no-any-return]
-        if self.key not in instance.__dict__ and not self.prop.passive_deletes and self._can_load(state):
+            return self.relation.loaded_history(state, instance)  # type: ignore[no-any-return]
+        if self.key not in instance.__dict__ and self._can_load(state):
             self.relation.load_anyway(state, instance)
         return self.history(state)
 

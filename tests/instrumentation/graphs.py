@@ -81,6 +81,7 @@ class Owner:
         self.told: list[tuple[str, Any, Any]] = []
         self.loader = self.session = self
         self.no_autoflush = contextlib.nullcontext()
+        self.token = None  # the shard of a session that works on one
 
     def load_attribute(self, state: Any, instance: Any, key: str) -> Any:
         self.loaded.append(key)

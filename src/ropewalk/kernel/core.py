@@ -27,6 +27,8 @@ from sqlalchemy.sql.selectable import _OffsetLimitParam as OffsetLimitParam
 from sqlalchemy.types import TypeEngine
 from sqlalchemy.util import immutabledict
 
+from . import one_trip
+
 PLUGIN = "ropewalk"
 """Our name among Core's compile-state plugins; never "orm", which is SQLAlchemy's own."""
 
@@ -229,7 +231,10 @@ def run_text(connection: Connection, text: str, parameters: Any) -> Any:
     """
     cursor = None
     try:
-        cursor = connection.connection.cursor()
+        pooled = connection.connection
+        if connection.dialect.is_async and (fetched := one_trip.execute(pooled, text, parameters)) is not None:
+            return fetched
+        cursor = pooled.cursor()
         cursor.execute(text, parameters)
     except BaseException as err:
         connection._handle_dbapi_exception(err, text, parameters, cursor, None)
@@ -240,7 +245,10 @@ def run_many(connection: Connection, text: str, parameters: Sequence[Any]) -> An
     """Execute ``text`` once for each of ``parameters`` and return the cursor."""
     cursor = None
     try:
-        cursor = connection.connection.cursor()
+        pooled = connection.connection
+        if connection.dialect.is_async and (fetched := one_trip.execute_many(pooled, text, parameters)) is not None:
+            return fetched
+        cursor = pooled.cursor()
         cursor.executemany(text, parameters)
     except BaseException as err:
         connection._handle_dbapi_exception(err, text, parameters, cursor, None)

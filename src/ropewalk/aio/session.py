@@ -11,6 +11,7 @@ from sqlalchemy import Result, ScalarResult
 from sqlalchemy.util import deprecated
 
 from ..exc import ArgumentError
+from ..session.asking import held
 from ..session.session import Session
 from ..session.session import close_all_sessions as sync_close_all_sessions
 from . import implicit
@@ -307,6 +308,10 @@ class AsyncSession(Mirror, AsyncBinds):
         bind_arguments: Mapping[str, Any] | None = None,
     ) -> T | None:
         """Return the object with that primary key, or None. See :meth:`Session.get`."""
+        if not (populate_existing or with_for_update or options or identity_token):
+            there: T | None = held(self.sync_session, entity, ident)
+            if there is not None:
+                return there
         return await spawn(
             self.sync_session.get,
             entity,

@@ -109,7 +109,12 @@ class AsyncSession(Mirror, AsyncBinds):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._close("close")
+        try:
+            await self._close("close")
+        except Exception as err:
+            if error is None:
+                raise
+            error.add_note(f"Closing the session failed after it: {err!r}")  # the first cause is the one to tell
 
     async def _close(self, how: str) -> None:
         """Let go of everything, even if the task is cancelled meanwhile."""

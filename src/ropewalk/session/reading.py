@@ -210,7 +210,6 @@ def _stream(
     connection = session.for_statement(source.statement, bind_arguments)
     prepared = plan.prepared(connection.dialect)
     opened = connection.execute(source.own_statement(), params, execution_options=core_options)
-
     loaded: Iterator[Any] = iter(())
 
     def chunks(asked: int | None) -> Iterator[Iterator[Any]]:
@@ -219,11 +218,18 @@ def _stream(
         yield loaded
         while not opened.closed:
             with session._guard("reading of a stream"):
+                # A server-side cursor may learn of its columns with the first rows, and is gone with the last.
+                cursor = opened.cursor
+                if cursor is None:
+                    break
+                loader = None
+                if cursor.description is not None:
+                    loader = plan.loader(prepared, connection.dialect, cursor, plan.single, populate)
                 rows = raw_rows(opened, asked or size)
                 if not rows:
                     break
-                # a server-side cursor describes its columns with the first rows
-                loader = plan.loader(prepared, connection.dialect, opened.cursor, plan.single, populate)
+                if loader is None:
+                    loader = plan.loader(prepared, connection.dialect, cursor, plan.single, populate)
                 peers = plan.new_peers(alone)
                 loaded = iter(loader(rows, owner, peers))
                 if owner.held is not None:

@@ -65,7 +65,7 @@ class Membership(Relation):
         committed = state.committed
         if committed is not None and self.key in committed and pending_changes(state, self.key) is None:
             return self.new_collection(state, instance)  # deleted with ``del``
-        if state.pk is None and not (state.extra and "load_pending" in state.extra):
+        if state.pk is None and not state.may_load_pending(self.key):
             collection = self.new_collection(state, instance)
             collection._sa_adapter.untouched = True
             return collection

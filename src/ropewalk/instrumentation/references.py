@@ -40,7 +40,7 @@ class Reference(Relation):
 
     def get(self, state: InstanceState, instance: Any) -> Any:
         """Return what is not in the ``__dict__``: None where nothing was set, else what is loaded."""
-        if state.pk is None and not (state.extra and "load_pending" in state.extra):
+        if state.pk is None and not state.may_load_pending(self.key):
             return None
         return state.load_attribute(instance, self.key)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..instrumentation.pending import pending_changes
-from ..kernel.symbols import MANYTOONE, NO_VALUE
+from ..kernel.symbols import MANYTOONE, NO_VALUE, ONETOMANY
 from ..mapping import configuring
 from ..mapping.relationships import QUERIED
 from ..state.instance import PENDING, TRANSIENT, InstanceState, state_of
@@ -178,6 +178,26 @@ def _deleted_with(state: InstanceState, instance: Any) -> Iterator[Any]:
             and prop.lazy not in QUERIED
         ):
             state.mapper.class_manager.relations[key].load_anyway(state, instance)
+
+
+def flushed_with(session: Session, objects: Iterable[Any]) -> set[InstanceState]:
+    """Return the states of these objects, and of those that came into their collections, which get keys from them."""
+    waiting = [moves.state_in(instance) for instance in objects]
+    found = set(waiting)
+    for state in waiting:  # it grows while we are at it
+        relations = state.mapper.class_manager.relations
+        for key, prop in state.mapper.relationship_props.items():
+            if prop.viewonly:
+                continue
+            relation = relations[key]  # which also sees to it that the mapping is configured
+            if prop.direction is not ONETOMANY:
+                continue
+            for other in relation.history(state).added:
+                other_state = None if other is None else state_of(other)
+                if other_state is not None and other_state.owner is session.identity_map and other_state not in found:
+                    found.add(other_state)
+                    waiting.append(other_state)
+    return found
 
 
 # -- expunge, expire -----------------------------------------------------------------------

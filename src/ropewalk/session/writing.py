@@ -316,7 +316,7 @@ class Writing(Upserting, Cascading):
         new, deleted = self._new, self._deleted
         only: set[InstanceState] | None = None
         if objects is not None:
-            only = {moves.state_in(instance) for instance in objects}
+            only = cascading.flushed_with(self, objects)  # type: ignore[arg-type]
             if not only:
                 return
             new = {state: obj for state, obj in new.items() if state in only}

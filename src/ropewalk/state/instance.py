@@ -273,7 +273,7 @@ class InstanceState(weakref.ref):  # type: ignore[type-arg]
 
     def load_attribute(self, instance: Any, key: str) -> Any:
         """Return the value of an attribute that is not there, loading it where that can be done."""
-        if self.pk is None and not self._may_load_pending(key):
+        if self.pk is None and not self.may_load_pending(key):
             return None  # never set
         if self.committed is not None and key in self.committed:
             return None  # deleted with ``del``
@@ -312,9 +312,15 @@ class InstanceState(weakref.ref):  # type: ignore[type-arg]
             key,
         )
 
-    def _may_load_pending(self, key: str) -> bool:
-        """Whether an object without a row loads what its keys refer to (``enable_relationship_loading``)."""
-        return bool(self.extra) and "load_pending" in self.extra and key in self.mapper.relationship_props  # type: ignore[operator]
+    def may_load_pending(self, key: str) -> bool:
+        """Whether an object without a row loads what its keys refer to.
+
+        So say ``relationship(load_on_pending=True)``, and ``enable_relationship_loading``.
+        """
+        prop: Any = self.mapper.relationship_props.get(key)
+        if prop is None:
+            return False
+        return (self.owner is not None and prop.load_on_pending) or bool(self.extra and "load_pending" in self.extra)
 
     def _option_for(self, key: str) -> str:
         """Return the loader option that would have loaded an attribute; empty where none is needed."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Table
 
 from ..exc import FlushError, SAWarning
-from ..state.instance import DELETED, PENDING
+from ..state.instance import DELETED, PENDING, TRANSIENT
 from .association import AssociationRows
 from .changes import Changes
 from .plan import MapperPlan, plan_for
@@ -310,7 +310,7 @@ class _Search:
     def _takes_part(self, other: Any, relation: RelationPlan, state: InstanceState) -> bool:
         """Whether a related object is in the session, and stays."""
         other_state: InstanceState | None = getattr(other, "_sa_instance_state", None)
-        if other_state is not None and self._is_here(other_state):
+        if other_state is not None and self._is_here(other_state) and other_state.status != TRANSIENT:
             if other_state in self.doomed:
                 return False
             return other_state.status != PENDING or other_state in self.work.new

@@ -56,9 +56,12 @@ class KeyedStatement:
         known = bool(self._mark) or dialect.paramstyle == "pyformat"
         self._quick = plain and known and text.count(_MARK) == 1
 
-    def rows(self, connection: Connection, keys: Sequence[Any]) -> tuple[Sequence[Any], Any]:
-        """Execute for these keys; return the driver's rows and the cursor's description."""
-        if self._quick and is_quiet(connection):
+    def rows(self, connection: Connection, keys: Sequence[Any], options: Any = None) -> tuple[Sequence[Any], Any]:
+        """Execute for these keys; return the driver's rows and the cursor's description.
+
+        :param options: execution options for Core.
+        """
+        if self._quick and not options and is_quiet(connection):
             processor = self._processor
             values = keys if processor is None else [processor(key) for key in keys]
             parameters: Any
@@ -71,7 +74,7 @@ class KeyedStatement:
                 return cursor.fetchall(), cursor.description
             finally:
                 cursor.close()
-        result = connection.execute(self.statement, {_NAME: list(keys)})
+        result = connection.execute(self.statement, {_NAME: list(keys)}, execution_options=options or {})
         assert result.cursor is not None
         description = result.cursor.description
         rows = raw_rows(result)

@@ -179,7 +179,7 @@ class Fetch:
             peers = self.plan.new_peers()
             size = most_keys(dialect, self.width)
             for start in range(0, len(keys), size):
-                rows, description = prepared.rows(connection, keys[start : start + size])
+                rows, description = prepared.rows(connection, keys[start : start + size], session.options_now)
                 loader = prepared.loaders.get(overwrite)
                 if loader is None:
                     plan = self.plan

@@ -32,6 +32,7 @@ class Asking:
         identity_map: IdentityMap
         _guard: Guard
         _query_cls: type[Query[Any]] | None
+        execution_options: Mapping[str, Any]
 
     @overload
     def execute(
@@ -124,7 +125,7 @@ class Asking:
         ident: Any,
         *,
         options: Sequence[Any] | None = None,
-        populate_existing: bool = False,
+        populate_existing: bool | None = None,
         with_for_update: Any = None,
         identity_token: Any = None,
         execution_options: Mapping[str, Any] | None = None,
@@ -137,7 +138,8 @@ class Asking:
         :param ident: the value, a tuple for a composite key, or a dictionary by attribute name.
         :raises InvalidRequestError: the key has another number of values.
         """
-        if not (populate_existing or with_for_update or options or identity_token):
+        asks_more = populate_existing or with_for_update or options or identity_token
+        if not (asks_more or execution_options or self.execution_options):
             # The shortest road: a mapped class, a bare key, an object that is there.
             try:
                 entries = self.identity_map.maps.get(entity.__mapper__.base_mapper.class_)  # type: ignore

@@ -72,7 +72,8 @@ class ORMExecuteState:
         self.statement = statement
         self.parameters = parameters
         self.local_execution_options: Mapping[str, Any] = immutabledict(options)
-        self.execution_options: Mapping[str, Any] = immutabledict({**_options_in(statement), **options})
+        own = {**session.execution_options, **_options_in(statement), **options}
+        self.execution_options: Mapping[str, Any] = immutabledict(own)
         self.bind_arguments = dict(bind_arguments)
         if "mapper" not in self.bind_arguments and (mapper := about.mapper or _mapper_in(statement)) is not None:
             self.bind_arguments["mapper"] = mapper

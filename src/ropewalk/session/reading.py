@@ -46,6 +46,9 @@ def for_core(options: Mapping[str, Any]) -> dict[str, Any] | None:
     return {k: v for k, v in options.items() if k not in _OURS} or None
 
 
+_NO_OPTIONS: Mapping[str, Any] = {}
+
+
 def mapper_of(entity: Any) -> Any:
     """Return the mapper of a class, an alias or a mapper; UnmappedClassError for anything else."""
     if isinstance(entity, type):
@@ -102,8 +105,8 @@ def execute_planned(
 ) -> Result[Any]:
     """Execute a SELECT, or a FromStatement, by a plan of ours; to be called inside the guard."""
     options = statement.get_execution_options()
-    if execution_options:
-        options = {**options, **execution_options}
+    if execution_options or session.execution_options:
+        options = {**session.execution_options, **options, **(execution_options or {})}
     if isinstance(statement, FromStatement):
         data = load(session, statement, statement, params, options, bind_arguments, statement.single)
         return result_of(statement.metadata, data, statement.single)
@@ -140,15 +143,19 @@ def load(
     with session._unit():
         target = statement.columns[0] if isinstance(statement, FromStatement) else statement
         connection = session.for_statement(target, bind_arguments)
-        return source.load_all(  # type: ignore[no-any-return]
-            connection,
-            session.identity_map,
-            params,
-            core_options,
-            single,
-            bool(options.get("populate_existing")),
-            options.get("peers") is False,
-        )
+        before, session.options_now = session.options_now, core_options or None
+        try:
+            return source.load_all(  # type: ignore[no-any-return]
+                connection,
+                session.identity_map,
+                params,
+                core_options,
+                single,
+                bool(options.get("populate_existing")),
+                options.get("peers") is False,
+            )
+        finally:
+            session.options_now = before
 
 
 def _execute_core(
@@ -166,7 +173,7 @@ def _execute_core(
     if isinstance(statement, UpdateBase) and statement_entity(statement) is not None:
         options = {**statement.get_execution_options(), **(execution_options or {})}
         return dml.execute(session, statement, params, options, bind_arguments)
-    if not (execution_options and execution_options.get("autoflush") is False):
+    if (execution_options or _NO_OPTIONS).get("autoflush", session.execution_options.get("autoflush", True)):
         session._autoflush()
     with session._unit() as transaction:
         if transaction.parent is not None and isinstance(statement, (UpdateBase, TextClause)):
@@ -251,13 +258,20 @@ def get(
     entity: Any,
     ident: Any,
     options: Sequence[Any] = (),
-    populate_existing: bool = False,
+    populate_existing: bool | None = None,
     with_for_update: Any = None,
     identity_token: Any = None,
     execution_options: Mapping[str, Any] | None = None,
     bind_arguments: Mapping[str, Any] | None = None,
 ) -> Any:
     """See :meth:`Session.get`."""
+    if session.execution_options:
+        execution_options = {**session.execution_options, **(execution_options or {})}
+    if populate_existing is not None:
+        if session._heard is not None:
+            execution_options = {**(execution_options or {}), "populate_existing": populate_existing}
+    else:
+        populate_existing = bool(execution_options and execution_options.get("populate_existing"))
     with session._guard("get()"):
         mapper = mapper_of(entity)
         pk = ondemand.identity_of(mapper, ident)

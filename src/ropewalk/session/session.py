@@ -120,6 +120,7 @@ class Session(Asking, Writing, Transacting):
         self._guard = Guard()
         self._flushing = False
         self.forced = 0
+        self.options_now: Mapping[str, Any] | None = None  # of the query that is loading, for what it loads besides
         self._closed_for_good = False
         _sessions[self.hash_key] = weakref.ref(self)
         self._first_change: Any = None

@@ -62,7 +62,7 @@ def _fits(rope: TiedRope, frame: FrameType, task: Any) -> bool:
     """Whether a rope found by the id of a frame is that frame's, and not one of a scope around the event loop."""
     if rope.verify is not None and not rope.verify(frame):
         return False
-    if rope.kind == "async generator":
+    if rope.any_task:
         return True  # whoever runs it now is inside
     return (None if rope.task is None else rope.task()) is task  # as is_in_task() says, but asked once
 
@@ -78,15 +78,16 @@ def _look_for_ended(jenny: SessionJenny[Any], frame: FrameType | None, found: Ti
         frame = frame.f_back
     for rope in candidates:
         if rope.kind in ("generator", "async generator"):
-            generator = rope.generator and rope.generator()
-            if generator is None or not _has_ended(generator):
-                continue
+            if rope.generator is None or not _has_ended(rope.generator()):
+                continue  # it waits for its next step, for all that is known
         elif rope.stays or rope.frame_key in on_stack:
             continue
         rope.scope_over()
 
 
 def _has_ended(generator: Any) -> bool:
+    if generator is None:
+        return True  # it is gone, and its frame is still kept
     return (generator.gi_frame if hasattr(generator, "gi_frame") else generator.ag_frame) is None
 
 

@@ -27,6 +27,12 @@ INSIDE = (f"{OURS}.", f"{OURS.rpartition('.')[0]}.integrations")
 BLOCK_DRIVERS = frozenset({"contextlib", "_pytest.fixtures", "pytest_asyncio.plugin", "anyio.pytest_plugin"})
 
 
+def place_of(frame: FrameType) -> tuple[str, int, str]:
+    """Return file, line and function of a frame."""
+    code = frame.f_code
+    return code.co_filename, frame.f_lineno, code.co_qualname
+
+
 def is_ours(frame: FrameType) -> bool:
     """Whether a frame is part of how ropes work, and no scope of the program's."""
     name = frame.f_globals.get("__name__")

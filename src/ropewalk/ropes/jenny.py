@@ -10,20 +10,26 @@ import warnings
 import weakref
 from collections.abc import Callable
 from types import CodeType, FrameType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from sqlalchemy.util import ScopedRegistry
 
 from ..exc import InvalidRequestError, SAWarning
+from ..session.read_only import make_read_only
+from ..session.retrying import Retries
 from . import closing, watching
 from .finding import find
 from .frames import home_of
+from .options import Options, Propagation
 from .owners import current_greenlet, current_task, in_event_loop
 from .rope import TiedRope, refuse_async
+from .roped import rope_function
+from .scope import Scope
 from .scoped import scoped_session
 from .tying import tie
 
 S = TypeVar("S")
+F = TypeVar("F", bound=Callable[..., Any])
 
 _getframe = sys._getframe
 _ident = threading.get_ident
@@ -226,6 +232,82 @@ class SessionJenny(scoped_session[S]):
         else:
             rope.end()
 
+    # -- explicit scopes ----------------------------------------------------------------------------
+
+    def tied(
+        self,
+        *,
+        commit: bool = False,
+        read_only: bool = False,
+        propagation: Propagation = "required",
+        shared: bool = False,
+    ) -> Scope[S]:
+        """Return a scope for a ``with`` or ``async with`` statement, whose session is closed at its end.
+
+        ::
+
+            with jenny.tied(commit=True) as session:
+                session.add(user)
+                helper()          # jenny.session is this session in all that is called here
+
+        In a generator it is seen by what the generator calls, and not by who iterates over it.
+
+        :param commit: commit at the end, unless it is left by an exception.
+        :param read_only: refuse to write; on PostgreSQL, MySQL and MariaDB the database refuses too.
+        :param propagation: what to do with a session that is in use around the scope: ``"required"``: work in it, or
+            in a new one; ``"requires_new"``: always a new one; ``"nested"``: in a savepoint of it, or a new one;
+            ``"supports"``: in it, or in a new one that is never committed; ``"mandatory"``: in it, or not at all;
+            ``"never"``: only where there is none. The words are those of the Spring framework.
+        :param shared: let tasks and threads that are started inside, with a copy of its context, use the session too;
+            they must take turns.
+        :raises ArgumentError: an option makes no sense.
+        """
+        return Scope(self, Options(commit, read_only, propagation, shared))
+
+    @overload
+    def roped(self, function: F) -> F: ...
+
+    @overload
+    def roped(
+        self,
+        *,
+        commit: bool = False,
+        retries: int | Retries = 0,
+        read_only: bool = False,
+        propagation: Propagation = "required",
+        shared: bool = False,
+    ) -> Callable[[F], F]: ...
+
+    def roped(
+        self,
+        function: Any = None,
+        *,
+        commit: bool = False,
+        retries: int | Retries = 0,
+        read_only: bool = False,
+        propagation: Propagation = "required",
+        shared: bool = False,
+    ) -> Any:
+        """Make each call of a function a scope; of a coroutine, a generator or an async generator: its whole run.
+
+        ::
+
+            @jenny.roped(commit=True, retries=3)
+            def rename(key, name):
+                jenny.session.get(User, key).name = name
+
+        :param retries: how often to run a function or coroutine again, each time with a new session, when the database
+            asks for it: a number, or ``Retries``. A call that works in the session of a scope around it is not run
+            again, since only the work of that whole scope could be.
+        :param commit, read_only, propagation, shared: as in :meth:`tied`.
+        :raises ArgumentError: an option makes no sense, or it is no function.
+        """
+        policy = Retries.of(retries) if retries else None
+        options = Options(commit, read_only, propagation, shared, policy)
+        if function is not None:
+            return rope_function(self, options, function)
+        return lambda function: rope_function(self, options, function)
+
     # -- what ropes ask of their jenny ------------------------------------------------------------
 
     def _rope_for(self, frame: FrameType) -> TiedRope:
@@ -266,11 +348,9 @@ class SessionJenny(scoped_session[S]):
         if shared is not None:
             shared[rope.token] = session
             self._sharing[rope.token] = 1
+        if rope.read_only:
+            make_read_only(session, f"the scope entered at {rope.where} has read_only=True")
         return session
-
-    def _close_session(self, rope: TiedRope, session: Any) -> None:
-        if self._lets_go(rope, session):
-            session.close()
 
     def _lets_go(self, rope: TiedRope, session: Any) -> bool:
         """Take a rope's session from it; whether nobody else has it."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
+    from .handing import Handed
     from .jenny import SessionJenny
 
 _ident = threading.get_ident
@@ -107,6 +108,7 @@ class TiedRope(SessionRope):
 
     __slots__ = (
         "_session",
+        "any_task",
         "commits",
         "displaced",
         "doomed",
@@ -139,7 +141,7 @@ class TiedRope(SessionRope):
         "watched",
     )
 
-    def __init__(self, jenny: SessionJenny[Any], frame: FrameType, kind: str, token: Any = None) -> None:
+    def __init__(self, jenny: SessionJenny[Any], kind: str, where: tuple[str, int, str], token: Any = None) -> None:
         self.jenny = jenny
         self.kind = kind
         self.token = token
@@ -148,7 +150,7 @@ class TiedRope(SessionRope):
         self._session: Any = None
         self.is_open = True
         self.is_plain = token is None and jenny.warn_idle is None  # found without a further look
-        self.follows = self.shared = self.read_only = False
+        self.any_task = self.follows = self.shared = self.read_only = False
         self.commits = 0
         self.doomed: BaseException | None = None
         self.next: TiedRope | None = None
@@ -161,14 +163,8 @@ class TiedRope(SessionRope):
         self.verify: Callable[[FrameType], bool] | None = None
         self.watched: Callable[[], None] | None = None
         self.since = self.used = _clock()
-        code = frame.f_code
-        self.filename = code.co_filename
-        self.function = code.co_qualname
-        self.lineno = frame.f_lineno
-        self.thread = _ident()
-        task = current_task()
-        self.task = None if task is None else weakref.ref(task)
-        self.greenlet = current_greenlet()
+        self.filename, self.lineno, self.function = where
+        self.move_here()
         jenny._open[self.serial] = self
 
     @property
@@ -212,8 +208,8 @@ class TiedRope(SessionRope):
     def remove(self) -> None:
         """Close the session; the rope stays tied, and the next use makes another one."""
         session, self._session = self._session, None
-        if session is not None:
-            self.jenny._close_session(self, session)
+        if session is not None and self.jenny._lets_go(self, session):
+            session.close()
 
     def scope_over(self) -> None:
         """Take note that the scope has ended by itself: close the session, here or in its own thread."""
@@ -229,13 +225,54 @@ class TiedRope(SessionRope):
 
         :raises Exception: whatever the session's ``close()`` does.
         """
-        if self.jenny._open.pop(self.serial, None) is None:  # one of two threads gets it
-            return
+        session = self.release()
+        if session is not None:
+            session.close()
+
+    def release(self) -> Any:
+        """Untie the rope, and return its session if there is one that is now to be closed, which happens only once."""
+        if self.jenny._open.pop(self.serial, None) is None:  # of two threads, one gets it
+            return None
         self.is_open = self.is_plain = False
         self.jenny._untied(self)
         session, self._session = self._session, None
-        if session is not None:
-            self.jenny._close_session(self, session)
+        return session if session is not None and self.jenny._lets_go(self, session) else None
+
+    def transfer(self, *, commit: bool = False) -> Handed:
+        """Take the session out of this scope, so that it is not closed at its end, and hand it over.
+
+        What is returned is for a ``with`` or ``async with`` statement elsewhere: in a thread, a task, a generator that
+        streams a response. The session is closed at its end. Here the next use makes another session. ::
+
+            handed = jenny.rope.transfer()
+            thread = Thread(target=export, args=[handed])
+
+            def export(handed):
+                with handed as session: ...
+
+        :param commit: commit at the end of that block.
+        :raises InvalidRequestError: the scope is over.
+        """
+        from .handing import Handed
+
+        return Handed(self, commit)
+
+    def move_here(self) -> None:
+        """Make the thread, task and greenlet that run now those of this rope."""
+        self.thread = _ident()
+        task = current_task()
+        self.task = None if task is None else weakref.ref(task)
+        self.greenlet = current_greenlet()
+
+    def bind_to(self, frame: FrameType) -> None:
+        """Let the rope be found inside the calls of this frame, and nowhere else."""
+        jenny = self.jenny
+        self.frame_key = self.place_key = id(frame)
+        self.follows = True
+        self.any_task = bool(frame.f_code.co_flags & inspect.CO_ASYNC_GENERATOR)
+        self.next = jenny._frames.get(self.place_key)
+        jenny._frames[self.place_key] = self
+        jenny._remember(self)
 
     def _end_quietly(self) -> None:
         quietly(self.end, f"the session of the rope tied at {self.where} was closed", type(self))

@@ -12,7 +12,7 @@ from ..exc import InvalidRequestError
 from . import watching
 from .closing import enlist
 from .finding import owner_key
-from .frames import GENERATOR, generator_of, is_importing, is_module, is_over, keeps_locals
+from .frames import GENERATOR, generator_of, is_importing, is_module, is_over, keeps_locals, place_of
 from .rope import Knot, TiedRope
 
 if TYPE_CHECKING:
@@ -28,11 +28,12 @@ def tie(jenny: SessionJenny[Any], frame: FrameType) -> TiedRope:
         )
     enlist()
     token = None if jenny._scopefunc is None else jenny._scopefunc()
-    rope = TiedRope(jenny, frame, _kind_of(frame), token)
+    rope = TiedRope(jenny, _kind_of(frame), place_of(frame), token)
     rope.name = jenny.create_rope_name()
     rope.frame_key = id(frame)
     rope.stays = rope.kind == "module" and not is_importing(frame)
     rope.follows = rope.kind in ("generator", "async generator")
+    rope.any_task = rope.kind == "async generator"
     knot_name = f"__{jenny._prefix}_knot" if token is None else f"__{jenny._prefix}_knot_{rope.serial}"
     if rope.kind == "module":
         place = jenny._modules

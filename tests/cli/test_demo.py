@@ -48,6 +48,25 @@ def test_it_walks_the_world_in_three_statements(demo):
     assert after.lstrip().startswith("3 SELECT")
 
 
+def test_the_number_of_statements_saved_is_what_walking_one_by_one_takes(demo):
+    claimed = re.search(r"airports, not by ([\d,]+) SELECT", demo[0])
+    measured = re.search(r"Session\(engine, peers=False\)\s+(\d+) SELECT", demo[0])
+    assert claimed and measured
+    assert int(claimed[1].replace(",", "")) == int(measured[1])
+
+
+def test_the_graph_is_saved_from_the_top_by_three_statements(demo):
+    assert re.search(r"session\.add_all\(countries\); commit\(\)\s+3 INSERT\n", demo[0])
+
+
+def test_a_country_takes_with_it_what_hangs_on_it(demo):
+    connection = sqlite3.connect(demo[1])
+    left = connection.execute("SELECT count(*) FROM airport WHERE country_code = 'IS'").fetchone()
+    connection.close()
+    assert left == (0,)
+    assert re.search(r"session\.delete\(country\); commit\(\)\s+\d+ SELECT \+ 3 DELETE", demo[0])
+
+
 def test_a_file_that_exists_is_not_overwritten(demo):
     done = run("demo", "--file", str(demo[1]))
     assert done.returncode == 2

@@ -40,7 +40,7 @@ def import_by_hand(path: Path, records: Sequence[Record]) -> Imported:
         connection.executemany("INSERT INTO subdivision (country_code, name) VALUES (?, ?)", subdivisions)
         connection.executemany(
             "INSERT INTO airport (icao, iata, name, city, elevation, latitude, longitude, timezone,"
-            " country_code, subdivision) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " country_code, subdivision_name) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             airports,
         )
         connection.commit()

@@ -1,8 +1,8 @@
-"""The import: one object for each record, given to a session that finds the right order itself."""
+"""The import: a graph of objects, of which a session is given the top; the rest it finds, and the order as well."""
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,6 @@ from sqlalchemy import Engine, create_engine, event
 
 from ...session.session import Session
 from .models import Airport, Base, Country, Subdivision
-
-CHUNK = 2_000
-"""Airports between two flushes. One commit at the end would do; this way the progress bar is true."""
 
 Record = dict[str, Any]
 
@@ -49,49 +46,39 @@ def _check_foreign_keys(connection: sqlite3.Connection, _record: object) -> None
     connection.execute("PRAGMA foreign_keys = ON")
 
 
-def objects(record: Record, known: set[object]) -> Iterator[Base]:
-    """The airport of a record, and its subdivision and country if they are new.
+def graph_of(records: Iterable[Record]) -> list[Country]:
+    """The countries of all records, with their subdivisions and airports hanging on them."""
+    countries: dict[str, Country] = {}
+    subdivisions: dict[tuple[str, str], Subdivision] = {}
+    for record in records:
+        code, name = record["country"], record["subd"]
+        airport = Airport(
+            icao=record["icao"],
+            iata=record["iata"] or None,
+            name=record["name"],
+            city=record["city"],
+            elevation=record["elevation"],
+            latitude=record["lat"],
+            longitude=record["lon"],
+            timezone=record["tz"],
+        )
+        country = countries.get(code)
+        if country is None:
+            country = countries[code] = Country(code=code, area=record["tz"].partition("/")[0])
+        country.airports.append(airport)
+        if name:
+            subdivision = subdivisions.get((code, name))
+            if subdivision is None:
+                subdivision = subdivisions[code, name] = Subdivision(name=name, country=country)
+            subdivision.airports.append(airport)
+    return list(countries.values())
 
-    They come in the wrong order on purpose: what the others refer to comes last.
-    """
-    country, subdivision = record["country"], record["subd"] or None
-    yield Airport(
-        icao=record["icao"],
-        iata=record["iata"] or None,
-        name=record["name"],
-        city=record["city"],
-        elevation=record["elevation"],
-        latitude=record["lat"],
-        longitude=record["lon"],
-        timezone=record["tz"],
-        country_code=country,
-        subdivision=subdivision,
-    )
-    if subdivision and (country, subdivision) not in known:
-        known.add((country, subdivision))
-        yield Subdivision(country_code=country, name=subdivision)
-    if country not in known:
-        known.add(country)
-        yield Country(code=country, area=record["tz"].partition("/")[0])
 
-
-def import_airports(
-    engine: Engine, records: Iterable[Record], advance: Callable[[int], object] = lambda airports: None
-) -> Imported:
-    """Import all records in one transaction; the time includes making the objects, and the commit."""
+def import_airports(engine: Engine, records: Iterable[Record]) -> Imported:
+    """Save the graph of all records from the top; the time includes making the objects, and the commit."""
     start = time.perf_counter()
-    known: set[object] = set()
-    rows = waiting = 0
     with Session(engine) as session:
-        for record in records:
-            for new in objects(record, known):
-                session.add(new)
-                rows += 1
-            waiting += 1
-            if waiting == CHUNK:
-                session.flush()
-                advance(waiting)
-                waiting = 0
+        session.add_all(graph_of(records))
+        rows = len(session.new)
         session.commit()
-        advance(waiting)
     return Imported(rows, time.perf_counter() - start)

@@ -1,6 +1,6 @@
-"""What the demo maps: three classes with natural and composite keys, tied by foreign keys."""
+"""What the demo maps: three classes with natural and composite keys, and the relationships between them."""
 
-from sqlalchemy import ForeignKey, ForeignKeyConstraint
+from sqlalchemy import ForeignKey, ForeignKeyConstraint, Index
 
 from ...declare.base import DeclarativeBase
 from ...declare.columns import mapped_column
@@ -19,7 +19,8 @@ class Country(Base):
 
     code: Mapped[str] = mapped_column(primary_key=True)
     area: Mapped[str]
-    subdivisions: Mapped[list["Subdivision"]] = relationship(viewonly=True)
+    subdivisions: Mapped[list["Subdivision"]] = relationship(back_populates="country", cascade="all")
+    airports: Mapped[list["Airport"]] = relationship(back_populates="country", cascade="all")
 
 
 class Subdivision(Base):
@@ -29,7 +30,12 @@ class Subdivision(Base):
 
     country_code: Mapped[str] = mapped_column(ForeignKey("country.code"), primary_key=True)
     name: Mapped[str] = mapped_column(primary_key=True)
-    airports: Mapped[list["Airport"]] = relationship(viewonly=True)
+    country: Mapped["Country"] = relationship(back_populates="subdivisions")
+    airports: Mapped[list["Airport"]] = relationship(
+        back_populates="subdivision",
+        cascade="all",
+        overlaps="country,airports",  # an airport's country is that of its subdivision
+    )
 
 
 class Airport(Base):
@@ -37,7 +43,8 @@ class Airport(Base):
 
     __tablename__ = "airport"
     __table_args__ = (
-        ForeignKeyConstraint(["country_code", "subdivision"], ["subdivision.country_code", "subdivision.name"]),
+        ForeignKeyConstraint(["country_code", "subdivision_name"], ["subdivision.country_code", "subdivision.name"]),
+        Index("airport_subdivision", "country_code", "subdivision_name"),
     )
 
     icao: Mapped[str] = mapped_column(primary_key=True)
@@ -49,4 +56,6 @@ class Airport(Base):
     longitude: Mapped[float]
     timezone: Mapped[str]
     country_code: Mapped[str] = mapped_column(ForeignKey("country.code"))
-    subdivision: Mapped[str | None]
+    subdivision_name: Mapped[str | None]
+    country: Mapped["Country"] = relationship(back_populates="airports")
+    subdivision: Mapped["Subdivision | None"] = relationship(back_populates="airports", overlaps="country,airports")

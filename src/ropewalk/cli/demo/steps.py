@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from ...session.session import Session
-from .models import Airport, Country, Subdivision
+from .models import Airport, Country
 
 HEATHROW = "EGLL"
 RAISED = "NL"
@@ -52,9 +52,10 @@ def steps() -> Iterator[Step]:
     yield Step("The three highest", "….order_by(elevation.desc()).limit(3)", highest)
     yield Step("Change and change back", "airport.name = …; session.flush()", change_back)
     yield Step("Raise a country", "airport.elevation += 1; session.commit()", raise_country)
-    yield Step("Delete a country first", "session.delete(country); …; commit()", delete_country)
+    yield Step("Delete a country", "session.delete(country); commit()", delete_country)
     yield Step("Think better of it", "session.delete(airport); rollback()", think_better)
     yield Step("Walk from the top", "country.subdivisions; subdivision.airports", walk)
+    yield Step("Walk once more, one by one", "Session(engine, peers=False)", walk_one_by_one)
     yield Step("Count what is left", "select(func.count()).select_from(Airport)", count)
 
 
@@ -67,13 +68,26 @@ def _same(one: object, other: object) -> str:
 def walk(session: Session) -> str:
     """Nothing is asked for beforehand: what one object lacks is loaded for all that came with it."""
     session.expunge_all()
-    airports = steps_needed = 0
-    for country in session.scalars(select(Country)):
-        steps_needed += 1
+    parents, airports = _walk(session)
+    return f"{airports:,} airports, not by {parents + 1:,} SELECT"
+
+
+def walk_one_by_one(session: Session) -> str:
+    """The same in a session that loads what is touched, and nothing besides, as others do."""
+    with Session(session.get_bind(), peers=False) as alone:
+        _, airports = _walk(alone)
+    return f"{airports:,} airports again"
+
+
+def _walk(session: Session) -> tuple[int, int]:
+    """Go from the countries to their airports; return how many collections were touched, and what they gave."""
+    touched = airports = 0
+    for country in session.scalars(select(Country)).all():
+        touched += 1
         for subdivision in country.subdivisions:
-            steps_needed += 1
+            touched += 1
             airports += len(subdivision.airports)
-    return f"{airports:,} airports, not by {steps_needed + 1:,} SELECT"
+    return touched, airports
 
 
 def highest(session: Session) -> str:
@@ -91,7 +105,7 @@ def change_back(session: Session) -> str:
 
 
 def raise_country(session: Session) -> str:
-    airports = session.scalars(select(Airport).where(Airport.country_code == RAISED)).all()
+    airports = session.get_one(Country, RAISED).airports
     for airport in airports:
         airport.elevation += 1
     session.commit()
@@ -99,16 +113,11 @@ def raise_country(session: Session) -> str:
 
 
 def delete_country(session: Session) -> str:
-    """The country goes to the session before what refers to it; the flush turns that around."""
-    deleted = [
-        session.get_one(Country, DROPPED),
-        *session.scalars(select(Subdivision).where(Subdivision.country_code == DROPPED)),
-        *session.scalars(select(Airport).where(Airport.country_code == DROPPED)),
-    ]
-    for instance in deleted:
-        session.delete(instance)
+    """What hangs on the country goes with it, and before it."""
+    session.delete(session.get_one(Country, DROPPED))
+    deleted = len(session.deleted)
     session.commit()
-    return f"{len(deleted)} objects of {DROPPED} gone, it the last"
+    return f"{deleted} objects of {DROPPED} gone, it the last"
 
 
 def think_better(session: Session) -> str:

@@ -43,7 +43,8 @@ from .declare import (
     synonym_for,
     unmapped_dataclass,
 )
-from .events import QueryEvents, SessionEvents
+from .declare.resolving import TypeResolve
+from .events import InstanceEvents, InstrumentationEvents, MapperEvents, QueryEvents, RegistryEvents, SessionEvents
 from .exc import MappedAnnotationError
 from .inspection import class_mapper, inspect, object_mapper
 from .instrumentation.aliases import AliasedClass, aliased
@@ -62,6 +63,9 @@ from .instrumentation.manager import ClassManager
 from .instrumentation.parents import with_parent
 from .instrumentation.validators import reconstructor, validates
 from .kernel.symbols import (
+    EXT_CONTINUE,
+    EXT_SKIP,
+    EXT_STOP,
     MANYTOMANY,
     MANYTOONE,
     NO_VALUE,
@@ -140,6 +144,14 @@ Relationship = RelationshipProperty
 __version__ = "0.1.0"
 
 __all__ = [
+    "EXT_CONTINUE",
+    "EXT_SKIP",
+    "EXT_STOP",
+    "InstanceEvents",
+    "InstrumentationEvents",
+    "MapperEvents",
+    "RegistryEvents",
+    "TypeResolve",
     "AliasedClass",
     "AppenderMixin",
     "AppenderQuery",

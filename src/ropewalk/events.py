@@ -8,7 +8,9 @@ Listeners are registered with ``sqlalchemy.event``::
     def before_flush(session, flush_context, instances): ...
 """
 
+from .declare.events import RegistryEvents
+from .instrumentation.events import InstanceEvents, InstrumentationEvents, MapperEvents
 from .session.events import SessionEvents
 from .session.query_events import QueryEvents
 
-__all__ = ["QueryEvents", "SessionEvents"]
+__all__ = ["InstanceEvents", "InstrumentationEvents", "MapperEvents", "QueryEvents", "RegistryEvents", "SessionEvents"]

@@ -739,7 +739,7 @@ def test_listeners_can_be_kept_apart_and_taken_over():
     heard = []
 
     class Kept:
-        dispatch = core.listeners_apart(Bell)
+        dispatch = core.dispatch_for(Bell)
 
     def always(bell):
         heard.append("always")
@@ -792,3 +792,36 @@ def test_an_argument_that_is_no_column_is_named():
     assert core.as_argument(boat.c.id, "remote_side") is boat.c.id
     with pytest.raises(ArgumentError, match="remote_side"):
         core.as_argument(object(), "remote_side")
+
+
+def test_pass_on():
+    heard = []
+
+    class Gate:
+        pass
+
+    class GateEvents(event.Events):
+        _dispatch_target = Gate
+
+        @classmethod
+        def _accept_with(cls, target, identifier):
+            return target if isinstance(target, Gate) else None
+
+        def gate_opens(self, gate):
+            """It opens."""
+
+    gate = Gate()
+
+    class Wider(event.Events):
+        @classmethod
+        def _accept_with(cls, target, identifier):
+            return target
+
+        @classmethod
+        def _listen(cls, event_key, **kw):
+            core.pass_on(GateEvents, event_key, **kw)
+
+    core.pass_on(Wider, event.registry._EventKey(gate, "gate_opens", heard.append, gate))
+    core.pass_on(Wider, event.registry._EventKey("no gate", "gate_opens", heard.append, gate))
+    gate.dispatch.gate_opens("open")
+    assert heard == ["open"]

@@ -16,6 +16,7 @@ from ..kernel.core import copy_column, merge_column, set_column_type
 from ..kernel.symbols import NO_ARG, NoArg
 from ..mapping.properties import AttributeOptions, ColumnProperty
 from .annotations import Annotation, forward_references
+from .resolving import told_type
 from .typemap import allows_none, readings
 
 if TYPE_CHECKING:
@@ -154,6 +155,10 @@ class MappedColumn(_ColumnInTheMaking[T]):
     def _take_type(
         self, registry: Registry, class_: type, key: str, annotation: Annotation, candidates: list[Any]
     ) -> None:
+        told = told_type(registry, class_, annotation.inner)
+        if told is not None:
+            set_column_type(self.column, told)
+            return
         for candidate in candidates:
             sql_type = registry.resolve_type(candidate)
             if sql_type is not None:

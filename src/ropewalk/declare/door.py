@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlalchemy import FromClause
 
 from ..exc import ArgumentError
+from ..instrumentation.events import tell_of_instrumenting, tell_of_mapping
 from ..instrumentation.manager import instrument_class
 from ..mapping.mapper import Mapper
 
@@ -51,6 +52,9 @@ def map_class(
         )
     make_mapper = getattr(class_, "__mapper_cls__", Mapper)
     mapper: Mapper[T] = make_mapper(class_, local_table, properties, registry, **mapper_args)
+    tell_of_mapping(mapper)
     instrument_class(mapper)
+    tell_of_instrumenting(mapper)
     registry.add(mapper)
+    mapper.dispatch.after_mapper_constructed(mapper, class_)
     return mapper

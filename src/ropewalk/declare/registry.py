@@ -10,7 +10,10 @@ from sqlalchemy import FromClause, MetaData
 from sqlalchemy.types import TypeEngine
 
 from ..exc import ArgumentError
+from ..instrumentation.events import everybody
 from ..instrumentation.manager import uninstrument_class, unknown_keyword
+from ..kernel.core import dispatch_for
+from ..kernel.symbols import EXT_SKIP
 from ..mapping import configuring
 from ..mapping.mapper import Mapper
 from ..mapping.properties import column_property, deferred, synonym
@@ -52,6 +55,8 @@ class registry:
     :param type_annotation_map: Python type → SQL type, before the defaults.
     :param constructor: what becomes ``__init__`` of classes that have none; None leaves them Python's.
     """
+
+    dispatch: Any  # of events.py, which knows this class
 
     def __init__(
         self,
@@ -208,10 +213,29 @@ class registry:
         if not self._unconfigured:
             configuring.configure_registry(self)  # a relationship may have come to a mapper that was complete
             return
+        new = [mapper for ref in self._unconfigured if (mapper := ref()) is not None]
         self._unconfigured.clear()
+        of_all = dispatch_for(Mapper)
+        of_all.before_configured()
+        self.dispatch.before_configured(self)
         self._call_hook("__declare_first__")
-        configuring.configure_registry(self)
+        skipped = _skipped(new)
+        if skipped:
+            self._unconfigured += [weakref.ref(mapper) for mapper in skipped]
+            configuring.configure_mappers([m for m in configuring.waiting(self) if m not in skipped])
+        else:
+            configuring.configure_registry(self)
+        for mapper in new:
+            if mapper not in skipped:
+                configuring.done(mapper)
+                mapper.dispatch.mapper_configured(mapper, mapper.class_)
         self._call_hook("__declare_last__")
+        self.dispatch.after_configured(self)
+        of_all.after_configured()
+
+    def awaits(self, mapper: Mapper[Any]) -> bool:
+        """Whether a mapper is to be configured yet."""
+        return any(ref() is mapper for ref in self._unconfigured)
 
     def _call_hook(self, name: str) -> None:
         for mapper in self._mappers_in_order():
@@ -224,11 +248,21 @@ class registry:
         for class_ in list(self._classes):
             mapper = mapper_of(class_)
             if mapper is not None:
+                everybody.dispatch.class_uninstrument(class_)
                 uninstrument_class(mapper)
                 configuring.forget(mapper)
             remove_class(class_, self._class_registry)
         self._classes.clear()
         self._unconfigured.clear()
+
+
+def _skipped(mappers: list[Mapper[Any]]) -> list[Mapper[Any]]:
+    """Tell that mappers are about to be configured; return those that a listener wants left out."""
+    return [
+        mapper
+        for mapper in mappers
+        if any(listener(mapper, mapper.class_) is EXT_SKIP for listener in mapper.dispatch.before_mapper_configured)
+    ]
 
 
 _registries: weakref.WeakSet[registry] = weakref.WeakSet()

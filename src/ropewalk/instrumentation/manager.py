@@ -6,6 +6,7 @@ import contextlib
 import difflib
 import functools
 import inspect
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,9 @@ from .relationship_attribute import RelationshipAttribute
 from .validators import find_hooks
 from .writing import guarded_setattr, make_delattr, make_setattr, set_value
 
+managers: weakref.WeakSet[ClassManager] = weakref.WeakSet()
+"""Those of all mapped classes."""
+
 
 class ClassManager:
     """What was put on one class, so that it can be found and taken off.
@@ -28,6 +32,9 @@ class ClassManager:
     ``plain`` are the column attributes whose writes need nothing but recording;
     ``special`` maps other attributes to what writes them.
     """
+
+    dispatch: Any  # of events.py
+    has_made = False  # whether an object was made of the class, as far as listeners have asked to know
 
     def __init__(self, mapper: Mapper[Any]) -> None:
         self.mapper = mapper
@@ -37,6 +44,7 @@ class ClassManager:
         self.replaced: dict[str, Any] = {}  # what the class's own __dict__ held before
         self.added: set[str] = set()
         self.relations = Relations(mapper)
+        managers.add(self)
         self.state_class: type[InstanceState] = type(
             f"{self.class_.__name__}State", (InstanceState,), {"__slots__": (), "mapper": mapper}
         )

@@ -480,8 +480,8 @@ def others_for(events: Any, name: str) -> list[Any]:
     return [other for other in _event_classes[name] if other is not events]
 
 
-def listeners_apart(owner: Any) -> Any:
-    """Return an empty set of listeners for targets like ``owner`` that are not there yet."""
+def dispatch_for(owner: Any) -> Any:
+    """Return what calls the listeners of a class of targets, and can have listeners of its own beside them."""
     return owner.dispatch._for_class(owner)
 
 
@@ -493,3 +493,10 @@ def take_listeners(dispatch: Any, other: Any, only_propagated: bool) -> None:
 def wrapped_listener(event_key: Any, wrap: Callable[[Any], Any]) -> Any:
     """Return the registration of a listener with ``wrap(listener)`` in the listener's place."""
     return event_key.with_wrapper(wrap(event_key._listen_fn))
+
+
+def pass_on(other: Any, event_key: Any, **kw: Any) -> None:
+    """Register a listener with another class of events as well, if that knows the target."""
+    target = other._accept_with(event_key.target, event_key.identifier)
+    if target is not None:
+        other._listen(event_key.with_dispatch_target(target), **kw)

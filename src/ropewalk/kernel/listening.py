@@ -36,11 +36,11 @@ class Anybody:
     :ivar version: another number whenever code that was made for a set of listeners is out of date.
     """
 
-    __slots__ = ("append_wo_mutation", "expire", "loads", "pickle", "refresh_flush", "version")
+    __slots__ = ("expire", "loads", "pickle", "refresh", "refresh_flush", "version")
 
     def __init__(self) -> None:
         self.version = 0
-        self.expire = self.loads = self.pickle = self.refresh_flush = self.append_wo_mutation = False
+        self.expire = self.loads = self.pickle = self.refresh = self.refresh_flush = False
 
 
 anybody = Anybody()

@@ -30,6 +30,15 @@ class NoArg(Enum):
         return "NO_ARG"
 
 
+class EventConstants(Enum):
+    """What a listener, or a method of an extension, returns to say how to go on."""
+
+    EXT_CONTINUE = 1
+    EXT_STOP = 2
+    EXT_SKIP = 3
+    NO_KEY = 4
+
+
 class RelationshipDirection(Enum):
     """On which side of a relationship the foreign key stands."""
 
@@ -65,3 +74,7 @@ NO_ARG: Final = NoArg.NO_ARG
 ONETOMANY: Final = RelationshipDirection.ONETOMANY
 MANYTOONE: Final = RelationshipDirection.MANYTOONE
 MANYTOMANY: Final = RelationshipDirection.MANYTOMANY
+EXT_CONTINUE: Final = EventConstants.EXT_CONTINUE
+EXT_STOP: Final = EventConstants.EXT_STOP
+EXT_SKIP: Final = EventConstants.EXT_SKIP
+NO_KEY: Final = EventConstants.NO_KEY

@@ -15,11 +15,13 @@ from sqlalchemy.engine import Dialect
 
 from ..exc import InvalidRequestError, ObjectDeletedError
 from ..kernel.core import is_quiet, raw_rows, result_processor, run_text
+from ..kernel.listening import anybody
 from ..kernel.statements import Prepared
 from ..mapping.mapper import Mapper
 from ..state.instance import InstanceState
 from .entities import EntityColumns, default_props
 from .rows import compile_loader, fill, hold
+from .telling import refreshed
 
 
 class ByKey:
@@ -192,6 +194,8 @@ def load_keys(
         return False
     values = query.convert(rows[0], connection.dialect, description)
     fill(state, instance, query.slot.keys, values, overwrite)
+    if anybody.refresh:
+        refreshed(state, instance, query.slot.keys)
     return True
 
 

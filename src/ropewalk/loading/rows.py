@@ -25,11 +25,13 @@ from sqlalchemy.engine import Dialect
 
 from ..kernel.codegen import compile_function, identifier
 from ..kernel.core import result_processor
+from ..kernel.listening import anybody
 from ..state.instance import PERSISTENT, InstanceState, _object_gone
 from ..state.mutable import is_atom, watch
 from .entities import EntityColumns
 from .links import link, node_lines
 from .results import itself
+from .telling import refill, tell_loaded
 
 Loader = Callable[[Sequence[Any], Any, list[InstanceState]], list[Any]]
 
@@ -86,7 +88,26 @@ def compile_loader(
     if any(found.prop.uselist for found in links):
         source.no_row_twice(["s" + v[1:] if slot else f"itself({v})" for slot, v in zip(slots, values, strict=True)])
     label = "load " + ", ".join("column" if s is None else s.name for s in slots)
+
+    def again() -> Loader:
+        return compile_loader(slots, types, dialect, description, single, populate, links)
+
+    source.globals.update(anybody=anybody, version=anybody.version, anew=Anew(again))
     return compile_function("load", source.text(names, result), source.globals, label)
+
+
+class Anew:
+    """Makes a loader again, whose listeners are other ones now."""
+
+    def __init__(self, make: Callable[[], Loader]) -> None:
+        self._make = make
+        self._version = -1
+        self._loader: Loader | None = None
+
+    def __call__(self, rows: Sequence[Any], owner: Any, peers: list[InstanceState]) -> list[Any]:
+        if self._loader is None or self._version != anybody.version:
+            self._loader, self._version = self._make(), anybody.version
+        return self._loader(rows, owner, peers)
 
 
 class _Source:
@@ -98,6 +119,7 @@ class _Source:
             "watch": watch,
             "is_atom": is_atom,
             "fill": fill,
+            "refill": refill,
         }
         self.setup: list[str] = []
         self.body: list[str] = []
@@ -106,6 +128,7 @@ class _Source:
     def text(self, names: list[str], result: str) -> str:
         lines = [
             "def load(rows, owner, peers):",
+            "    if anybody.version != version: return anew(rows, owner, peers)  # other listeners",
             "    result = []",
             "    append = result.append",
             "    peer = peers.append",
@@ -207,11 +230,16 @@ class _Source:
         if slot.forbidden:
             self.globals[f"forbidden{n}"] = slot.forbidden
             new(f"        s{n}.set_extra('forbidden', forbidden{n})")
+        for tells in tell_loaded(self, n, manager):
+            new("        " + tells)
         self.globals[f"keys{n}"] = slot.keys
         self.globals[f"all{n}_keys"] = frozenset(slot.keys)
         row = "(" + ", ".join(values) + ",)"
         line("    else:")
         line(f"        if s{n}.peers is not peers{own}: s{n}.peers = peers{own}; peer{own}(s{n})")
+        if manager.dispatch.refresh:
+            line(f"        refill(s{n}, e{n}, keys{n}, {row}, {populate}, owner)")
+            return
         if populate:
             line(f"        fill(s{n}, e{n}, keys{n}, {row}, True)")
             return

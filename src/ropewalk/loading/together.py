@@ -10,12 +10,14 @@ from sqlalchemy.engine import Dialect
 
 from ..kernel.core import result_processor
 from ..kernel.in_lists import KeyedStatement, among_keys, most_keys
+from ..kernel.listening import anybody
 from ..mapping.mapper import Mapper
 from ..state.instance import InstanceState
 from . import peers
 from .entities import EntityColumns
 from .rows import compile_loader, fill
 from .selecting import select
+from .telling import refreshed
 
 
 class ByKeys:
@@ -104,3 +106,5 @@ def _take(
         instance = None if state is None else state()
         if instance is not None:
             fill(state, instance, slot.keys, values, False)
+            if anybody.refresh:
+                refreshed(state, instance, slot.keys)

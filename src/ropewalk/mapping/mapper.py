@@ -44,6 +44,9 @@ class Mapper(CacheKeyed, Generic[T]):
     is_mapper = True
     is_aliased_class = False
 
+    dispatch: Any  # of instrumentation/events.py
+    tells_rows = False  # whether somebody listens to rows being written
+
     def __init__(
         self,
         class_: type[T],

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..exc import ArgumentError
 from ..kernel.core import wrapped_listener
-from ..kernel.listening import Telling, hear
+from ..kernel.listening import Telling, anybody, hear
 from ..state.instance import state_of
 from .session import Session, living_sessions
 
@@ -67,6 +67,9 @@ class SessionEvents(Telling):
         target = event_key.dispatch_target
         event_key.base_listen(**kw)
         hear(target, name)
+        if name == "loaded_as_persistent" and not anybody.loads:
+            anybody.loads = True
+            anybody.version += 1
         if isinstance(target, type):
             for session in living_sessions():
                 if isinstance(session, target) and "_heard" in vars(session):

@@ -50,6 +50,7 @@ class _Merge:
         self._reached: set[tuple[InstanceState, Any]] = set()
         self._relations: list[tuple[Any, InstanceState, Any]] = []
         self._waiting: list[Any] = []
+        self._made: list[Any] = []
 
     def run(self, instance: Any) -> Any:
         self._waiting = [instance]
@@ -62,6 +63,9 @@ class _Merge:
             for state, target in self._targets.items():
                 if target is not state():
                     _take_for_unchanged(state_in(target))
+        while self._made:
+            target = self._made.pop(0)
+            state_in(target).mapper.class_manager.dispatch.load(target, None)
         return self._targets[state_in(instance)]
 
     def _copy(self, source: Any) -> None:
@@ -71,7 +75,9 @@ class _Merge:
         key = self._key(state)
         target = self._by_key.get(key)
         if target is None:
-            target = _target(self._session, source, self._load, self._options if len(self._waiting) == 1 else None)
+            target = _target(
+                self._session, source, self._load, self._options if len(self._waiting) == 1 else None, self._made
+            )
         else:
             _copy_values(state, state_in(target), target)
         self._targets[state] = target
@@ -141,7 +147,7 @@ def _members(relation: Any, instance: Any) -> list[Any]:
     return [held]
 
 
-def _target(session: Session, instance: T, load: bool, options: Sequence[Any] | None) -> T:
+def _target(session: Session, instance: T, load: bool, options: Sequence[Any] | None, made: list[Any]) -> T:
     """Return this session's object for an object's row, with the values of its columns."""
     state = state_in(instance)
     if state.owner is session.identity_map:
@@ -173,6 +179,7 @@ def _target(session: Session, instance: T, load: bool, options: Sequence[Any] | 
         class_: Any = mapper.class_
         target = class_.__new__(class_)
         new_state: InstanceState = class_.__ropewalk_state__(target)
+        made.append(target)
         if load:
             _copy_new(state, target)
             session.add(target)

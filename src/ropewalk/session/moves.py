@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..exc import InvalidRequestError, UnmappedInstanceError
 from ..instrumentation.pending import forget_pending
+from ..kernel.listening import anybody
 from ..loading.peers import Peers
 from ..state.instance import DELETED, DETACHED, PENDING, PERSISTENT, TRANSIENT, InstanceState, state_of
 from ..state.parting import Parting
@@ -226,6 +227,7 @@ def has_row_now(state: InstanceState) -> None:
 def expire(states: Iterable[InstanceState]) -> None:
     """Forget what the objects hold; the next read fetches it. Pending changes are dropped."""
     group: list[InstanceState] = []
+    tells = anybody.expire
     for state in states:
         instance = state()
         if instance is None:
@@ -254,6 +256,8 @@ def expire(states: Iterable[InstanceState]) -> None:
         if state.extra is not None:
             state.extra.pop("expired_keys", None)
             state.extra.pop("pending", None)
+        if tells:
+            state.mapper.class_manager.dispatch.expire(instance, None)
 
 
 def _take_back_losses(state: InstanceState, keys: Iterable[str]) -> None:
@@ -308,6 +312,8 @@ def expire_keys(state: InstanceState, keys: Iterable[str]) -> None:
         state.committed = None
         if state.owner is not None:
             state.owner.modified.pop(state, None)
+    if anybody.expire and (instance := state()) is not None:
+        state.mapper.class_manager.dispatch.expire(instance, keys)
 
 
 # -- public functions ----------------------------------------------------------------------

@@ -18,6 +18,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..exc import DetachedInstanceError, InvalidRequestError, UnmappedInstanceError
+from ..kernel.listening import anybody
 from ..kernel.symbols import NO_VALUE
 from .history import AttributeState, History
 from .mutable import changed_in_place
@@ -360,7 +361,12 @@ class InstanceState(weakref.ref):  # type: ignore[type-arg]
         if instance is None:
             raise InvalidRequestError(f"The state of {self.describe()} cannot be pickled: its object is gone.")
         wishes = getattr(self.peers, "left", None)  # the options that it was loaded with go along, the peers do not
-        return (_restore, (instance, self.pk, self.committed, self.mutables, self.expired, self.extra, wishes))
+        held = (instance, self.pk, self.committed, self.mutables, self.expired, self.extra, wishes)
+        if anybody.pickle:
+            more: dict[str, Any] = {"instance": instance}
+            self.mapper.class_manager.dispatch.pickle(instance, more)
+            return (_restore, (*held, more))
+        return (_restore, held)
 
 
 def new_state(cls: type[InstanceState], instance: Any) -> InstanceState:
@@ -389,9 +395,19 @@ def _object_gone(state: InstanceState) -> None:
 
 
 def _restore(
-    instance: Any, pk: Any, committed: Any, mutables: Any, expired: bool, extra: Any, wishes: Any = None
+    instance: Any,
+    pk: Any,
+    committed: Any,
+    mutables: Any,
+    expired: bool,
+    extra: Any,
+    wishes: Any = None,
+    more: Any = None,
 ) -> InstanceState:
-    """Rebuild the state of an unpickled object, detached from any session."""
+    """Rebuild the state of an unpickled object, detached from any session.
+
+    :param more: what listeners to the pickling have added, for those to the unpickling.
+    """
     if getattr(type(instance), "__ropewalk_state__", None) is None:
         raise UnmappedInstanceError(
             instance,
@@ -403,6 +419,8 @@ def _restore(
     state.pk, state.committed, state.mutables = pk, committed, mutables
     state.expired, state.extra, state.peers = expired, extra, wishes
     state.status = TRANSIENT if pk is None else DETACHED
+    if anybody.pickle:
+        state.mapper.class_manager.dispatch.unpickle(instance, {"instance": instance} if more is None else more)
     return state
 
 

@@ -18,10 +18,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
+from ..kernel.listening import anybody
 from .changes import Changes, ChangeSet, Kind, find_changes, meet_existing_rows
 from .deleting import write_deletes
 from .dependencies import Dependencies, find_dependencies
@@ -33,6 +35,7 @@ from .order import commit_order
 from .orphans import settle_orphans
 from .synchronize import Synchronizer, hand_on_known_keys, make_known
 from .takeover import take_over
+from .told import is_told, write_told
 from .updating import write_updates
 from .upserting import write_inserts_and_upserts
 from .work import Outcome, Work
@@ -121,6 +124,15 @@ def _write(work: Work, changes: Changes, change_set: ChangeSet, journal: Journal
     def connect() -> Connection:
         return work.connection_at(plan.mapper, plan.token)
 
+    if (plan.mapper.tells_rows or anybody.refresh_flush) and is_told(plan.mapper):
+        write_told(change_set, connect, journal, lambda: _send(work, changes, change_set, connect, journal))
+    else:
+        _send(work, changes, change_set, connect, journal)
+
+
+def _send(
+    work: Work, changes: Changes, change_set: ChangeSet, connect: Callable[[], Connection], journal: Journal
+) -> None:
     if change_set.kind is Kind.INSERT:
         upserts = work.identity_map.home.upserts
         if upserts:

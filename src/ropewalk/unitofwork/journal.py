@@ -24,6 +24,7 @@ class Journal:
     :ivar statements: how many were sent.
     :ivar updated: the states that an UPDATE was sent for → nothing.
     :ivar rekeyed: those whose primary key it changed.
+    :ivar told: those whose listeners know → for how many tables.
     :ivar sources: the attributes whose values rows still to come may need as foreign keys.
     """
 
@@ -31,6 +32,7 @@ class Journal:
         self.statements = 0
         self.updated: dict[InstanceState, None] = {}
         self.rekeyed: list[InstanceState] = []
+        self.told: dict[InstanceState, int] = {}
         self.sources: frozenset[str] = frozenset()
         self._filled: list[tuple[str, Sequence[Values], Sequence[Any] | None]] = []
         self._fetched: list[tuple[str, Sequence[Values], Sequence[Any]]] = []
@@ -55,6 +57,26 @@ class Journal:
         """Note attributes whose values the database has changed; they are loaded when next read."""
         if keys:
             self._outdated.append((states, objects, keys))
+
+    def mark(self) -> tuple[int, int]:
+        """Return the place of the next note."""
+        return len(self._filled), len(self._fetched)
+
+    def taken_since(self, mark: tuple[int, int], pk_keys: Sequence[str]) -> dict[int, list[str]]:
+        """Give the objects now what the database has made since ``mark``, for listeners to see.
+
+        :return: what they have got in all, save for keys: the identity of their values → attributes.
+        """
+        filled, fetched = mark
+        late, self._fetched[fetched:] = self._fetched[fetched:], []
+        for key, objects, found in late:
+            self.fill(key, objects, found, replaces=True)
+        given: dict[int, list[str]] = {}
+        for key, objects, _ in self._filled[filled:]:
+            if key not in pk_keys:
+                for values in objects:
+                    given.setdefault(id(values), []).append(key)
+        return given
 
     @property
     def left_values(self) -> bool:

@@ -80,16 +80,22 @@ class Load(StatementOption):
         return self._way("select", attr)
 
     def selectinload(self, attr: Any, recursion_depth: int | None = None) -> Load:
-        """Load a relationship with one more SELECT for all objects of the result."""
-        return self._way("selectin", attr)
+        """Load a relationship with one more SELECT for all objects of the result.
+
+        :param recursion_depth: of a relationship from a class to itself, load so many levels more; all with -1.
+        """
+        return self._way("selectin", attr, _depth(recursion_depth))
 
     def subqueryload(self, attr: Any) -> Load:
         """Load a relationship with one more SELECT for all objects, as :meth:`selectinload` does."""
         return self._way("subquery", attr)
 
     def immediateload(self, attr: Any, recursion_depth: int | None = None) -> Load:
-        """Load a relationship right after its objects, from the session where that has what it refers to."""
-        return self._way("immediate", attr)
+        """Load a relationship right after its objects, from the session where that has what it refers to.
+
+        :param recursion_depth: as of :meth:`selectinload`.
+        """
+        return self._way("immediate", attr, _depth(recursion_depth))
 
     def joinedload(self, attr: Any, innerjoin: Any = None) -> Load:
         """Load a relationship with the same SELECT, by an outer join, or by an inner one."""
@@ -255,6 +261,15 @@ class Load(StatementOption):
     def __repr__(self) -> str:
         shown = ("->".join(str(step.prop) for step in w.path) or "".join(w.names) for w in self.wishes)
         return f"<Load {', '.join(shown)}>"
+
+
+def _depth(given: int | None) -> int | None:
+    """Return how many levels more are to be loaded, None for none."""
+    if given is not None and (not isinstance(given, int) or given < -1):
+        raise ArgumentError(
+            f"recursion_depth={given!r} is no number of levels: give 1, 2, ... or -1 for all there are."
+        )
+    return given or None
 
 
 def _unpacked(root: Any, path: Any, wishes: Any) -> Load:

@@ -15,12 +15,14 @@ from ..mapping import configuring
 from ..mapping.mapper import Mapper
 from ..mapping.properties import ColumnProperty
 from ..mapping.relationships import QUERIED
+from .levels import load_levels
 from .options import WILDCARD, Step, Wish
 from .portable import mapper_of, packed_wishes, unpacked_wishes
 from .user_options import CARRIED
 
 JOINED = frozenset({"joined", "contains"})
 AFTERWARDS = frozenset({"selectin", "subquery", "immediate"})
+RECURSIVE = frozenset({"selectin", "immediate"})
 COLUMN_KINDS = frozenset({"defer", "undefer", "undefer_group", "load_only", "with_expression"})
 _NO_WAYS = COLUMN_KINDS | {"criteria"}
 
@@ -30,6 +32,7 @@ class Choice:
 
     :ivar kind: the way; ``select`` for on demand.
     :ivar detail: ``innerjoin``, or the alias of ``contains_eager``.
+    :ivar depth: how many levels more of a self-referential relationship are loaded, -1 for all, None for none.
     :ivar node: what is wished for the objects at its other end.
     """
 
@@ -37,6 +40,7 @@ class Choice:
         self.prop = prop
         self.kind = kind
         self.detail = None if wish is None else wish.detail
+        self.depth: int | None = None
         self.step = wish.path[0] if wish is not None and wish.path else None
         self._parent = parent
 
@@ -162,7 +166,10 @@ class Node:
         if named:
             wish = named[-1]
             kind = next((w.kind for w in reversed(named) if w.kind), prop.lazy)
-            return Choice(self, prop, wish, kind)
+            choice = Choice(self, prop, wish, kind)
+            if kind in RECURSIVE:
+                choice.depth = _depth(prop, next(w.detail for w in reversed(named) if w.kind))
+            return choice
         general = [w for w in self.wishes if not w.path and w.names == (WILDCARD,) and w.kind not in _NO_WAYS]
         bound = [w for w in general if w.entity is not None] or general
         if bound:
@@ -203,6 +210,8 @@ class Node:
             ]
             if parents:
                 choice.fetch.load(session, parents, overwrite)
+                if choice.depth is not None:
+                    load_levels(session, choice.fetch, parents, choice.depth, overwrite)
 
 
 def concerns(entity: Any, named: Any) -> bool:
@@ -212,6 +221,15 @@ def concerns(entity: Any, named: Any) -> bool:
     if named.is_aliased_class or entity.is_aliased_class:
         return False
     return bool(named.mapper.isa(entity.mapper) or entity.mapper.isa(named.mapper))
+
+
+def _depth(prop: Any, depth: int | None) -> int | None:
+    if depth is not None and not (prop.mapper.isa(prop.parent) or prop.parent.isa(prop.mapper)):
+        raise InvalidRequestError(
+            f"recursion_depth has no meaning for {prop}: it leads from {prop.parent.class_.__name__} to "
+            f"{prop.mapper.class_.__name__}, and not to its own class."
+        )
+    return depth
 
 
 def _refuse_to_load(prop: Any, wishes: list[Wish]) -> None:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from sqlalchemy.sql.selectable import TypedReturnsRows
-    from sqlalchemy.util.typing import Never, TupleAny, TypeVarTuple, Unpack
+    from sqlalchemy.util.typing import TupleAny, TypeVarTuple, Unpack
 
     from ..mapping.mapper import Mapper
 
@@ -235,9 +235,6 @@ class AsyncSession(Mirror, AsyncBinds):
         """
         result: Result[Any] = await spawn(self.sync_session.execute, statement, params, **kw)
         return (await buffered(result, self.scalars)).scalars()
-
-    @overload
-    async def scalar(self, statement: TypedReturnsRows[Never], params: Any = None, **kw: Any) -> Any | None: ...
 
     @overload
     async def scalar(

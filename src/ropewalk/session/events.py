@@ -46,6 +46,12 @@ class SessionEvents(Telling):
     def _accept_with(cls, target: Any, identifier: str) -> Any:
         if isinstance(target, Session) or (isinstance(target, type) and issubclass(target, Session)):
             return target
+        if getattr(target, "_is_asyncio", False):
+            raise NotImplementedError(
+                f"There are no async listeners: {target!r} runs its session in a greenlet, where a plain function is "
+                f"called, and may use the database as in any sync code. Listen to its sync_session, or to the class "
+                f"that makes it (sync_session_class)."
+            )
         factory = getattr(target, "session_factory", None)  # of a scoped_session, which may be of any make
         if factory is None:
             return None

@@ -58,7 +58,7 @@ class Query(QueryBuilder[T]):
         """Execute and return everything as a list."""
         if self._plain and self._heard is None and (session := self.session) is not None:
             heard = session._heard
-            if heard is None or "do_orm_execute" not in heard:
+            if (heard is None or "do_orm_execute" not in heard) and not session.execution_options:
                 plan = plan_of(self)
                 if plan is not None:
                     return plan.load(session, values_of(self))
@@ -186,11 +186,12 @@ class Query(QueryBuilder[T]):
         """Execute the Select that this query means."""
         is_told = session._heard is not None and "do_orm_execute" in session._heard
         execute = reading.execute_told if is_told else reading.execute_planned
+        options = {**session.execution_options, **self._execution} if session.execution_options else self._execution
         return execute(
             session,
             statement,
             dict(self._params) or None,
-            self._execution,
+            options,
             None if self._mapper is not None else self._bind_arguments,
         )
 

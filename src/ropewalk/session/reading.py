@@ -72,11 +72,21 @@ def execute(
 ) -> Result[Any]:
     """Execute any statement; entities in it become objects."""
     with session._guard("execute()"):
+        if session.execution_options:
+            execution_options = _with_those_of_session(session, statement, execution_options)
         if session._heard is not None and "do_orm_execute" in session._heard:
             return execute_told(session, statement, params, execution_options, bind_arguments)
         if not has_entities(statement):
             return _execute_core(session, statement, params, execution_options, bind_arguments)
         return execute_planned(session, statement, params, execution_options, bind_arguments)
+
+
+def _with_those_of_session(
+    session: Session, statement: Any, execution_options: Mapping[str, Any] | None
+) -> Mapping[str, Any]:
+    """Return the options of a call, over those of its statement, over those of the session."""
+    own = statement.get_execution_options() if hasattr(statement, "get_execution_options") else {}
+    return {**session.execution_options, **own, **(execution_options or {})}
 
 
 def execute_told(
@@ -316,9 +326,12 @@ def _read(
     execution_options: Mapping[str, Any] | None = None,
     bind_arguments: Mapping[str, Any] | None = None,
 ) -> Any:
+    if session.execution_options:
+        execution_options = {**session.execution_options, **(execution_options or {})}
     if session._heard is not None and "do_orm_execute" in session._heard:
         return _read_told(session, mapper, pk, options, populate, with_for_update, execution_options, bind_arguments)
-    session._autoflush()
+    if execution_options is None or execution_options.get("autoflush", True):
+        session._autoflush()
     query = ondemand.by_key(mapper)
     more = bool(options) or loads_more(mapper)
     if not (more or with_for_update or execution_options or bind_arguments):

@@ -56,3 +56,8 @@ def with_columns_replaced(statement: Any, columns: list[Any]) -> Any:
     new._raw_columns = list(columns)
     new.__dict__.pop("_generate_cache_key", None)
     return new
+
+
+def locks_rows(statement: Any) -> bool:
+    """Whether a SELECT locks what it reads (``with_for_update()``)."""
+    return getattr(statement, "_for_update_arg", None) is not None

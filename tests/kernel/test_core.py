@@ -38,7 +38,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, Operationa
 from sqlalchemy.sql import visitors
 from sqlalchemy.types import TypeDecorator, UserDefinedType
 
-from ropewalk.kernel import core
+from ropewalk.kernel import core, parts
 from ropewalk.kernel.options import StatementOption
 
 metadata = MetaData()
@@ -299,7 +299,7 @@ def test_a_statement_tells_whether_it_counts_rows():
     assert not core.counts_rows(plain)
     for counting in (plain.limit(1), plain.offset(1), plain.fetch(1), plain.distinct(), plain.group_by(boat.c.id)):
         assert core.counts_rows(counting)
-    assert core.is_distinct(plain.distinct()) and not core.is_distinct(plain.limit(1))
+    assert parts.is_distinct(plain.distinct()) and not parts.is_distinct(plain.limit(1))
 
 
 def test_a_statement_tells_its_order_and_the_columns_in_it():

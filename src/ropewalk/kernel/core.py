@@ -369,11 +369,6 @@ def order_of(statement: Any) -> tuple[Any, ...]:
     return tuple(statement._order_by_clauses)
 
 
-def is_distinct(statement: Any) -> bool:
-    """Whether a SELECT leaves out rows that it has given."""
-    return bool(statement._distinct)
-
-
 def columns_of(clauses: Sequence[Any]) -> list[Any]:
     """Return the columns of tables that stand in these clauses."""
     return [

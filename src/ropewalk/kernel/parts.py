@@ -61,3 +61,8 @@ def with_columns_replaced(statement: Any, columns: list[Any]) -> Any:
 def locks_rows(statement: Any) -> bool:
     """Whether a SELECT locks what it reads (``with_for_update()``)."""
     return getattr(statement, "_for_update_arg", None) is not None
+
+
+def is_distinct(statement: Any) -> bool:
+    """Whether a SELECT leaves out rows that it has given."""
+    return bool(statement._distinct)

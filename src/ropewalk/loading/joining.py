@@ -18,13 +18,13 @@ from ..kernel.core import (
     alias_of,
     columns_of,
     counts_rows,
-    is_distinct,
     options_of,
     order_of,
     raw_columns,
     result_name,
     with_raw_columns,
 )
+from ..kernel.parts import is_distinct
 from .along import spelled_out
 from .criteria import criteria_in
 from .entities import EntityColumns, entity_in

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Result, TextClause, select
@@ -10,19 +10,19 @@ from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.sql.lambdas import StatementLambdaElement
 
 from ..exc import ArgumentError, InvalidRequestError, NoResultFound, StaleDataError, UnmappedClassError
-from ..kernel.core import raw_rows, statement_entity
+from ..kernel.core import statement_entity
 from ..kernel.dml import resolved_lambda
 from ..loading import lazy, ondemand, refreshing, together
 from ..loading.entities import default_props
 from ..loading.from_statement import FromStatement
-from ..loading.plan import Bound, has_entities, plan_for
-from ..loading.results import result_of, streamed
-from ..loading.rows import hold
+from ..loading.plan import has_entities, plan_for
+from ..loading.results import result_of
 from ..loading.wishes import loads_more
 from ..state.instance import PERSISTENT, InstanceState
 from . import dml, moves
 from .fetching_told import fetch_together_told, fetch_told
 from .orm_execute import ask_listeners
+from .streaming import stream, whole_only
 from .transaction import SessionTransactionOrigin
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ _OURS = (
     "peers",
     "synchronize_session",
 )
-_CHUNK = 1_000  # rows of a stream that does not say how many
 
 
 def for_core(options: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -127,8 +126,8 @@ def execute_planned(
         with session._unit():
             connection = session.connection_for(plan.subject, statement)
             data = bound.load_all(connection, session.identity_map, None, None, plan.single)
-    elif options.get("yield_per") or (options.get("stream_results") and not _whole_only(plan)):
-        return _stream(session, bound, params, options, bind_arguments)
+    elif options.get("yield_per") or (options.get("stream_results") and not whole_only(plan)):
+        return stream(session, bound, params, options, bind_arguments, for_core(options) or {})
     else:
         data = load(session, bound, statement, params, options, bind_arguments, plan.single)
     return result_of(plan.metadata, data, plan.single)
@@ -193,71 +192,6 @@ def _execute_core(
         if transaction.origin is SessionTransactionOrigin.SUBTRANSACTION and result.returns_rows:
             return result.freeze()()  # the connection goes back with the unit
         return result
-
-
-def _whole_only(plan: Any) -> bool:
-    """Whether a chunk of a plan's rows may end in the middle of an object."""
-    return any(link.prop.uselist for link in plan.links)
-
-
-def _stream(
-    session: Session,
-    source: Bound,
-    params: Any,
-    options: Mapping[str, Any],
-    bind_arguments: Mapping[str, Any] | None,
-) -> Result[Any]:
-    """Load a result a chunk at a time, so that memory does not grow with it."""
-    if options.get("autoflush", True):
-        session._autoflush()
-    if _whole_only(source.plan):
-        raise InvalidRequestError(
-            "yield_per() cannot be used with joined collections: a chunk may end in the middle of one. Load them with "
-            "selectinload(), or lazily."
-        )
-    size = int(options.get("yield_per") or _CHUNK)
-    core_options = {k: v for k, v in options.items() if k not in _OURS}
-    core_options["stream_results"] = True
-    owner = session.identity_map
-    populate = bool(options.get("populate_existing"))
-    alone = options.get("peers") is False
-    plan = source.plan
-    unit = session._unit()
-    unit.__enter__()
-    connection = session.for_statement(source.statement, bind_arguments)
-    prepared = plan.prepared(connection.dialect)
-    opened = connection.execute(source.own_statement(), params, execution_options=core_options)
-    loaded: Iterator[Any] = iter(())
-
-    def chunks(asked: int | None) -> Iterator[Iterator[Any]]:
-        # Core calls this anew for each change of size, and drops the iterator it had.
-        nonlocal loaded
-        yield loaded
-        while not opened.closed:
-            with session._guard("reading of a stream"):
-                # A server-side cursor may learn of its columns with the first rows, and is gone with the last.
-                cursor = opened.cursor
-                if cursor is None:
-                    break
-                loader = None
-                if cursor.description is not None:
-                    loader = plan.loader(prepared, connection.dialect, cursor, plan.single, populate)
-                rows = raw_rows(opened, asked or size)
-                if not rows:
-                    break
-                if loader is None:
-                    loader = plan.loader(prepared, connection.dialect, cursor, plan.single, populate)
-                peers = plan.new_peers(alone)
-                loaded = iter(loader(rows, owner, peers))
-                if owner.held is not None:
-                    hold(owner, peers)
-            yield loaded
-        if not opened.closed:
-            opened.close()
-            unit.__exit__(None, None, None)
-
-    result = streamed(plan.metadata, chunks, plan.single, opened)
-    return result.yield_per(size)
 
 
 # -- by key ------------------------------------------------------------------------------

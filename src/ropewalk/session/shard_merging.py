@@ -19,11 +19,12 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import Exists, ScalarSelect, SelectBase
 
 from ..exc import InvalidRequestError
-from ..kernel.core import is_distinct, order_of, raw_columns
+from ..kernel.core import order_of, raw_columns
 from ..kernel.parts import (
     distinct_on,
     groups_of,
     has_having,
+    is_distinct,
     limits_of,
     with_columns_added,
     with_columns_replaced,

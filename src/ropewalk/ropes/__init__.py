@@ -6,11 +6,18 @@ and closes it, and no other, when the scope ends. A *jenny* makes ropes.
 
 from sqlalchemy.util import ScopedRegistry, ThreadLocalRegistry
 
+from .handing import Handed
+from .holders import OpenRope, report
 from .jenny import SessionJenny
 from .rope import SessionRope, TiedRope
+from .scope import Scope
 from .scoped import QueryPropertyDescriptor, scoped_session
 
 __all__ = [
+    "Handed",
+    "OpenRope",
+    "Scope",
+    "report",
     "QueryPropertyDescriptor",
     "ScopedRegistry",
     "SessionJenny",

@@ -6,6 +6,7 @@ import contextvars
 import itertools
 import sys
 import threading
+import time
 import warnings
 import weakref
 from collections.abc import Callable
@@ -17,9 +18,10 @@ from sqlalchemy.util import ScopedRegistry
 from ..exc import InvalidRequestError, SAWarning
 from ..session.read_only import make_read_only
 from ..session.retrying import Retries
-from . import closing, watching
+from . import closing, holders, watching
 from .finding import find
 from .frames import home_of
+from .holders import OpenRope
 from .options import Options, Propagation
 from .owners import current_greenlet, current_task, in_event_loop
 from .rope import TiedRope, refuse_async
@@ -95,7 +97,9 @@ class SessionJenny(scoped_session[S]):
         which it returns the same share one session, which goes with the last of them.
     :param require_scope: refuse the session outside of ``tied()`` and ``roped``.
     :param warn_after: seconds after which a rope that is still open gives a ResourceWarning.
-    :param warn_idle: seconds of disuse after which a rope that holds a connection gives a ResourceWarning.
+    :param warn_idle: seconds of disuse after which a rope that holds a connection gives a ResourceWarning. Both are
+        looked at about once a second while the jenny is used, by ``ropes()`` and ``report()``, and when a rope ends.
+    :param count_statements: let ``ropes()`` say how many statements each has executed, which makes them slower.
     """
 
     registry: RopeRegistry
@@ -108,11 +112,14 @@ class SessionJenny(scoped_session[S]):
         require_scope: bool = False,
         warn_after: float | None = None,
         warn_idle: float | None = None,
+        count_statements: bool = False,
     ) -> None:
         super().__init__(session_factory, scopefunc)
         self.require_scope = require_scope
         self.warn_after = warn_after
         self.warn_idle = warn_idle
+        self.count_statements = count_statements
+        self._next_check = 0.0
         self._ropes: weakref.WeakValueDictionary[str, TiedRope] = weakref.WeakValueDictionary()
         self._name_callback: Callable[[], str] | None = None
         self._prefix = f"rope_{id(self):x}"
@@ -308,6 +315,11 @@ class SessionJenny(scoped_session[S]):
             return rope_function(self, options, function)
         return lambda function: rope_function(self, options, function)
 
+    def ropes(self) -> list[OpenRope]:
+        """Describe the open ropes, the oldest first: owner, line, age, connections, objects. Printable."""
+        holders.check(self)
+        return holders.open_ropes(self)
+
     # -- what ropes ask of their jenny ------------------------------------------------------------
 
     def _rope_for(self, frame: FrameType) -> TiedRope:
@@ -317,8 +329,16 @@ class SessionJenny(scoped_session[S]):
         rope = find(self, frame)
         if rope is None:
             self._refuse_without_scope()
-            return tie(self, self._home(frame))
+            rope = tie(self, self._home(frame))
+        if self.warn_idle is not None or self.warn_after is not None:
+            self._look_at_limits(rope)
         return rope
+
+    def _look_at_limits(self, rope: TiedRope) -> None:
+        now = rope.used = time.monotonic()
+        if now >= self._next_check:
+            self._next_check = now + 1
+            holders.check(self)
 
     def _home(self, frame: FrameType) -> FrameType:
         return home_of(frame, self._is_method)
@@ -348,6 +368,8 @@ class SessionJenny(scoped_session[S]):
         if shared is not None:
             shared[rope.token] = session
             self._sharing[rope.token] = 1
+        if self.count_statements:
+            holders.count_statements(rope, session)
         if rope.read_only:
             make_read_only(session, f"the scope entered at {rope.where} has read_only=True")
         return session
@@ -378,6 +400,8 @@ class SessionJenny(scoped_session[S]):
 
     def _untied(self, rope: TiedRope) -> None:
         """Take a rope that has ended out of wherever it can be found."""
+        if self.warn_after is not None and not rope.warned and time.monotonic() - rope.since > self.warn_after:
+            holders.warn_of_age(rope)
         if rope.frame_key:
             if self._at_once.get(rope.frame_key) is rope:
                 del self._at_once[rope.frame_key]

@@ -132,12 +132,14 @@ class TiedRope(SessionRope):
         "serial",
         "shared",
         "since",
+        "statements",
         "stays",
         "task",
         "thread",
         "token",
         "used",
         "verify",
+        "warned",
         "watched",
     )
 
@@ -151,7 +153,8 @@ class TiedRope(SessionRope):
         self.is_open = True
         self.is_plain = token is None and jenny.warn_idle is None  # found without a further look
         self.any_task = self.follows = self.shared = self.read_only = False
-        self.commits = 0
+        self.commits = self.statements = 0
+        self.warned = False
         self.doomed: BaseException | None = None
         self.next: TiedRope | None = None
         self.outer: TiedRope | None = None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import Connection, Engine
 
 from ..exc import InvalidRequestError, SAWarning
+from .waiting import connect
 
 if TYPE_CHECKING:
     from .transaction import SessionTransaction
@@ -64,7 +65,7 @@ def enlist(
                 f"two of them would not see each other's work."
             )
     else:
-        connection = bind.connect()
+        connection = connect(bind)
     try:
         options = _all_options(transaction, options)
         if options:

@@ -1,0 +1,26 @@
+"""What else a pool's time-out should say, beside that it timed out: who holds the connections.
+
+A session does not know. Whoever does puts a function here, which is called with the error and the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import TimeoutError
+
+on_timeout: list[Callable[[TimeoutError, Engine], None]] = []
+
+
+def connect(engine: Engine) -> Connection:
+    """Take a connection from the engine's pool.
+
+    :raises TimeoutError: there was none for as long as the pool waits.
+    """
+    try:
+        return engine.connect()
+    except TimeoutError as error:
+        for tell in on_timeout:
+            tell(error, engine)
+        raise

@@ -44,7 +44,15 @@ from .declare import (
     unmapped_dataclass,
 )
 from .declare.resolving import TypeResolve
-from .events import InstanceEvents, InstrumentationEvents, MapperEvents, QueryEvents, RegistryEvents, SessionEvents
+from .events import (
+    AttributeEvents,
+    InstanceEvents,
+    InstrumentationEvents,
+    MapperEvents,
+    QueryEvents,
+    RegistryEvents,
+    SessionEvents,
+)
 from .exc import MappedAnnotationError
 from .inspection import class_mapper, inspect, object_mapper
 from .instrumentation.aliases import AliasedClass, aliased
@@ -144,6 +152,7 @@ Relationship = RelationshipProperty
 __version__ = "0.1.0"
 
 __all__ = [
+    "AttributeEvents",
     "EXT_CONTINUE",
     "EXT_SKIP",
     "EXT_STOP",

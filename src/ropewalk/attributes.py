@@ -15,10 +15,24 @@ from .instrumentation.handling import (
     set_attribute,
     set_committed_value,
 )
+from .instrumentation.told_attributes import (
+    OP_APPEND,
+    OP_BULK_REPLACE,
+    OP_MODIFIED,
+    OP_REMOVE,
+    OP_REPLACE,
+    AttributeEventToken,
+)
 from .kernel.symbols import NO_VALUE, PassiveFlag
 from .state.history import History
 
 __all__ = [
+    "OP_APPEND",
+    "OP_BULK_REPLACE",
+    "OP_MODIFIED",
+    "OP_REMOVE",
+    "OP_REPLACE",
+    "AttributeEventToken",
     "NO_VALUE",
     "History",
     "InstrumentedAttribute",

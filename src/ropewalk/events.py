@@ -9,8 +9,17 @@ Listeners are registered with ``sqlalchemy.event``::
 """
 
 from .declare.events import RegistryEvents
+from .instrumentation.attribute_events import AttributeEvents
 from .instrumentation.events import InstanceEvents, InstrumentationEvents, MapperEvents
 from .session.events import SessionEvents
 from .session.query_events import QueryEvents
 
-__all__ = ["InstanceEvents", "InstrumentationEvents", "MapperEvents", "QueryEvents", "RegistryEvents", "SessionEvents"]
+__all__ = [
+    "AttributeEvents",
+    "InstanceEvents",
+    "InstrumentationEvents",
+    "MapperEvents",
+    "QueryEvents",
+    "RegistryEvents",
+    "SessionEvents",
+]

@@ -126,6 +126,9 @@ class QueryableAttribute(_Attribute[T_co]):
     is_clause_element = False
     inherit_cache = True
 
+    dispatch: Any  # of attribute_events.py
+    needs_history = False  # whether a listener wants the old value loaded
+
     def __init__(self, mapper: Mapper[Any], prop: MapperProperty, parent: Any = None) -> None:
         self.key = prop.key
         self.prop = self.property = prop

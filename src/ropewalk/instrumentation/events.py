@@ -16,6 +16,7 @@ from ..kernel.symbols import EXT_CONTINUE
 from ..mapping import configuring
 from ..mapping.mapper import Mapper
 from ..state.instance import state_of
+from .attribute_events import take_attribute_listeners
 from .making import tell_of_making
 from .manager import ClassManager, managers
 
@@ -338,6 +339,7 @@ def tell_of_instrumenting(mapper: Mapper[Any]) -> None:
             setattr(anybody, name, True)
     if dispatch.unpickle:
         anybody.pickle = True
+    take_attribute_listeners(mapper)
     everybody.dispatch.class_instrument(class_)
     if everybody.dispatch.attribute_instrument:
         for key in mapper.props:

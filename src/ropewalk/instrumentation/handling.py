@@ -8,10 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..exc import InvalidRequestError, UnmappedInstanceError
+from ..kernel.listening import anybody
 from ..kernel.symbols import NO_VALUE, PassiveFlag
 from ..state.history import History
 from ..state.instance import state_of
 from .adapter import CollectionAdapter, collection_adapter
+from .told_attributes import tell_modified
 from .writing import record
 from .writing import set_committed_value as set_committed_column
 
@@ -127,6 +129,8 @@ def flag_modified(instance: Any, key: str) -> None:
     relationships = state.mapper.relationship_props
     if state.committed is not None and key not in relationships:
         state.committed[key] = NO_VALUE  # which differs from any value
+    if anybody.modified:
+        tell_modified(instance, key)
 
 
 def flag_dirty(instance: Any) -> None:

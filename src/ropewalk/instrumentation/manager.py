@@ -44,6 +44,7 @@ class ClassManager:
         self.replaced: dict[str, Any] = {}  # what the class's own __dict__ held before
         self.added: set[str] = set()
         self.relations = Relations(mapper)
+        self.listened: set[str] = set()  # the relationships that somebody listens to
         managers.add(self)
         self.state_class: type[InstanceState] = type(
             f"{self.class_.__name__}State", (InstanceState,), {"__slots__": (), "mapper": mapper}
@@ -116,7 +117,7 @@ def add_attribute(mapper: Mapper[Any], prop: MapperProperty) -> None:
             prop.descriptor = existing  # type: ignore[attr-defined]
         manager.put(key, SynonymAttribute(mapper, prop))
         if key in mapper.validators:
-            manager.special[key] = _validated(*mapper.validators[key], through_descriptor=True)
+            manager.special[key] = validated_writer(*mapper.validators[key], through_descriptor=True)
         return
     if prop.is_relationship:
         manager.plain.discard(key)
@@ -134,7 +135,7 @@ def add_attribute(mapper: Mapper[Any], prop: MapperProperty) -> None:
     if prop.active_history:  # type: ignore[attr-defined]
         setter = _set_with_history
     if key in mapper.validators:
-        setter = _validated(*mapper.validators[key], inner=setter or set_value)
+        setter = validated_writer(*mapper.validators[key], inner=setter or set_value)
     if setter is None:
         manager.plain.add(key)
     else:
@@ -194,7 +195,7 @@ def _unmapped_method(class_: type, name: str) -> Any:
     return getattr(object, name)
 
 
-def _validated(
+def validated_writer(
     fn: Any, options: dict[str, Any], inner: Any = None, through_descriptor: bool = False
 ) -> Callable[[Any, str, Any], None]:
     def write(instance: Any, key: str, value: Any) -> None:

@@ -189,6 +189,10 @@ class Relations(dict[str, Any]):
         relation = self[key] = _kind_of(prop)(self.mapper, prop)
         relation.prepare()
         manager = self.mapper.class_manager
+        if key in manager.listened:
+            from .told_attributes import tell_of_relation
+
+            tell_of_relation(relation)
         if manager.special.get(key) == self.write:
             manager.special[key] = relation.write  # the next write finds its way at once
         return relation

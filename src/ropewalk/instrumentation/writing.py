@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ..kernel.listening import anybody
 from ..kernel.symbols import NO_VALUE
 from ..state.instance import STATE, state_of
 
@@ -117,6 +118,10 @@ def make_delattr(
             record(state, self, name)
         if name not in held:
             raise AttributeError(f"{type(self).__name__} object does not have a value for attribute {name!r}")
+        if anybody.removes:
+            from .told_attributes import tell_deleted
+
+            tell_deleted(self, name, held[name])
         del held[name]
 
     return __delattr__

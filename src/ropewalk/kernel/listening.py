@@ -36,10 +36,21 @@ class Anybody:
     :ivar version: another number whenever code that was made for a set of listeners is out of date.
     """
 
-    __slots__ = ("expire", "loads", "pickle", "refresh", "refresh_flush", "version")
+    __slots__ = (
+        "attributes",
+        "expire",
+        "loads",
+        "modified",
+        "pickle",
+        "refresh",
+        "refresh_flush",
+        "removes",
+        "version",
+    )
 
     def __init__(self) -> None:
         self.version = 0
+        self.attributes = self.modified = self.removes = False
         self.expire = self.loads = self.pickle = self.refresh = self.refresh_flush = False
 
 

@@ -154,6 +154,8 @@ class Membership(Relation):
         if state.pk is not None:
             committed = state.committed
             if committed is None or self.key not in committed:
+                if self.prop.viewonly:
+                    self.warn_of_viewonly(state)
                 record(state, instance, self.key)
                 state.committed[self.key] = list(self.kind.iterate(collection))  # type: ignore[index]
         return instance

@@ -80,7 +80,9 @@ class Reference(Relation):
                 return
         if other is not None and self.prop.single_parent and origin is None:
             self._only_parent(state, other)
-        if state.pk is not None and not self.prop.viewonly:
+        if state.pk is not None and self.prop.viewonly:
+            self.warn_of_viewonly(state)
+        elif state.pk is not None:
             record(state, instance, key)
             if state.committed[key] is NO_VALUE and old is not NO_VALUE:  # type: ignore[index]
                 state.committed[key] = old  # type: ignore[index]

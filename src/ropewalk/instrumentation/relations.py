@@ -12,9 +12,10 @@ comparison where nothing has to be done.
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
-from ..exc import RelatedTypeError
+from ..exc import RelatedTypeError, SAWarning
 from ..kernel.symbols import NO_VALUE
 from ..mapping import configuring
 from ..mapping.relationships import QUERIED
@@ -105,6 +106,15 @@ class Relation:
         else:
             found = self.validator(instance, self.key, item)
         return item if is_remove else found
+
+    def warn_of_viewonly(self, state: InstanceState) -> None:
+        """Say that what the program changes in an object of the database will not be saved."""
+        warnings.warn(
+            f"{state.describe()}: {self.prop} has viewonly=True, so this change of {self.key!r} stays in memory and "
+            f"no flush will save it. Change the relationship that is written, or leave viewonly out.",
+            SAWarning,
+            stacklevel=5,
+        )
 
     def former(self, state: InstanceState, instance: Any) -> Any:
         """Load what is about to be replaced; no flush comes between, which would meet the change half-made."""

@@ -109,13 +109,14 @@ class _Merge:
         target = self._targets[state]
         target_state = state_in(target)
         found = [None if other is None else self._targets[state_in(other)] for other in _members(relation, source)]
+        written = self._load and not (relation.prop.viewonly and target_state.pk is not None)
         if not relation.uselist:
             value = found[0] if found else None
-            if self._load:
+            if written:
                 relation.write(target, relation.key, value)
             else:
                 target.__dict__[relation.key] = value
-        elif self._load:
+        elif written:
             collection = relation.kind.make()
             relation.kind.fill(collection, found)
             relation.write(target, relation.key, collection)

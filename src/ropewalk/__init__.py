@@ -130,6 +130,7 @@ from .session.binds import bind_metadata
 from .session.factory import create_session, sessionmaker
 from .session.moves import make_transient, make_transient_to_detached, object_session, was_deleted
 from .session.orm_execute import ORMExecuteState
+from .session.recovery import PreparedTransactions
 from .session.retrying import Retries, retried, transient_reason
 from .session.session import Session, close_all_sessions
 from .session.transaction import SessionTransaction, SessionTransactionOrigin
@@ -194,6 +195,7 @@ __all__ = [
     "NO_VALUE",
     "ONETOMANY",
     "PassiveFlag",
+    "PreparedTransactions",
     "PropComparator",
     "Query",
     "QueryEvents",

@@ -245,7 +245,7 @@ class CommitOutcomeUnknown(OperationalError):
     :ivar unknown: those of which nothing is known.
     :ivar undone: those that were rolled back.
     :ivar prepared: of a two-phase transaction, what each unknown one calls its prepared part. It waits there to be
-        committed or rolled back, unless the server has done it: see ``recover_twophase()`` of Core's Connection.
+        committed or rolled back: see :class:`ropewalk.PreparedTransactions`.
     """
 
     def __init__(

@@ -36,7 +36,7 @@ def prepare_all(transaction: SessionTransaction) -> None:
                     err.add_note(
                         f"The connection was lost in PREPARE, so {_name(entry)} may hold a prepared transaction "
                         f"{entry.transaction.xid!r}. It was not committed: roll it back there when it appears in "
-                        f"connection.recover_twophase()."
+                        f"PreparedTransactions(engine)."
                     )
                 raise
 
@@ -100,8 +100,8 @@ def _in_doubt(
     ]
     xids = {entry.connection.engine: entry.transaction.xid for entry in unknown} if prepared else {}
     look = (
-        f" A prepared transaction that is still there appears in connection.recover_twophase() as "
-        f"{', '.join(map(repr, xids.values()))}: end it with connection.commit_prepared()."
+        f" If {', '.join(map(repr, xids.values()))} is still in PreparedTransactions(engine), it was not: commit it "
+        f"there."
         if xids
         else ""
     )
@@ -128,11 +128,17 @@ def roll_back_all(transaction: SessionTransaction, cause: BaseException | None) 
         try:
             entry.transaction.rollback()
         except BaseException as err:
+            if _was_lost(err) and transaction.parent is None and not transaction.session.twophase:
+                continue  # a server rolls back by itself what it has lost the client of
             if cause is not None:
                 cause.add_note(f"The rollback that followed failed too: {err!r}")
             elif first is None:
                 first = err
     return first
+
+
+def _was_lost(err: BaseException) -> bool:
+    return isinstance(err, DBAPIError) and err.connection_invalidated
 
 
 def give_back(transaction: SessionTransaction, finished: bool, invalidate: bool) -> None:

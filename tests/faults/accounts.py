@@ -29,6 +29,12 @@ class Account(Base):
     kind: Mapped[str | None] = mapped_column(String(10), default=spring)
 
 
+def fill(engine):
+    Base.metadata.create_all(engine)
+    with engine.begin() as connection:
+        connection.execute(Account.__table__.insert(), [{"id": i, "balance": 100} for i in (1, 2)])
+
+
 def transfer(session, amount=30):
     """Move an amount from account 1 to account 2, and open account 3; nothing is flushed."""
     one, two = session.get_one(Account, 1), session.get_one(Account, 2)

@@ -4,7 +4,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from faults.accounts import Base
+from faults.accounts import Base, fill
 from faults.servers import OwnServer
 from sqlalchemy import create_engine
 
@@ -35,11 +35,3 @@ def own_engine(own_server):
 def bank(engine):
     fill(engine)
     return engine
-
-
-def fill(engine):
-    from faults.accounts import Account
-
-    Base.metadata.create_all(engine)
-    with engine.begin() as connection:
-        connection.execute(Account.__table__.insert(), [{"id": i, "balance": 100} for i in (1, 2)])

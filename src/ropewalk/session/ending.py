@@ -52,7 +52,7 @@ def commit_all(transaction: SessionTransaction) -> None:
     entries = [entry for entry in entries_of(transaction) if entry.commits]
     for place, entry in enumerate(entries):
         try:
-            entry.transaction.commit()
+            transaction.committed.append((entry, entry.transaction.commit()))  # no line between the two
         except DBAPIError as err:
             unknown = outcome_is_unknown(err)
             if transaction.parent is None and (place or unknown):
@@ -67,6 +67,11 @@ def commit_all(transaction: SessionTransaction) -> None:
             if not isinstance(err, Exception):
                 err.add_note(f"It came while {_name(entry)} was asked to commit: nobody knows whether it did.")
             raise
+
+
+def has_committed(transaction: SessionTransaction) -> bool:
+    """Whether all connections have committed."""
+    return len(transaction.committed) == sum(entry.commits for entry in entries_of(transaction)) > 0
 
 
 def _commit_prepared(transaction: SessionTransaction) -> None:

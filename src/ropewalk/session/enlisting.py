@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import Connection, Engine
 
 from ..exc import InvalidRequestError, SAWarning
+from .holders import here
 from .waiting import connect
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ def enlist(
             )
     else:
         connection = connect(bind)
+        if transaction.taken is None:
+            transaction.taken = here()
     try:
         options = _all_options(transaction, options)
         if options:

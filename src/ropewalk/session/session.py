@@ -21,8 +21,10 @@ from .asking import Asking
 from .autobegin import FirstChange
 from .binds import Bind, Binds, check_bind, entity_mapper, metadata_bind, unbound
 from .guard import Guard
+from .holders import tell_holders
 from .transacting import Transacting
 from .transaction import SessionTransaction, SessionTransactionOrigin, TransactionState
+from .waiting import on_timeout
 from .writing import Writing
 
 if TYPE_CHECKING:
@@ -191,6 +193,11 @@ class Session(Asking, Writing, Transacting):
         """Return the identity key of an object, or of a class and a primary key."""
         return reading.identity_key(class_, ident, instance, row)
 
+    @staticmethod
+    def _all() -> list[Session]:
+        """Return all sessions there are."""
+        return [session for reference in list(_sessions.values()) if (session := reference()) is not None]
+
     # -- connections ---------------------------------------------------------------------
 
     def get_bind(
@@ -293,3 +300,10 @@ def close_all_sessions() -> None:
     """Close every session there is."""
     for session in living_sessions():
         session.close()
+
+
+def _tell_holders(error: BaseException, engine: Engine) -> None:
+    tell_holders(error, engine, Session._all())
+
+
+on_timeout.append(_tell_holders)

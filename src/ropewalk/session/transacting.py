@@ -149,6 +149,11 @@ class Transacting:
                 if self._new or self._deleted or self.identity_map.modified:
                     self._restore(None)
                 return
+            while transaction.closed:  # its end was interrupted
+                transaction.close()
+                if self._transaction is None or self._transaction is transaction:
+                    return
+                transaction = self._transaction
             while transaction.parent is not None and not transaction.is_subtransaction:
                 transaction = transaction.parent
             transaction.rollback()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +18,10 @@ from sqlalchemy import Connection, Engine
 
 from ..exc import IllegalStateChangeError, InvalidRequestError, PendingRollbackError, ResourceClosedError
 from .callbacks import run_callbacks
-from .ending import commit_all, give_back, prepare_all, roll_back_all
+from .ending import commit_all, give_back, has_committed, prepare_all, roll_back_all
 from .enlisting import Entry, enlist
+from .holders import Place
+from .running import calls_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,6 +77,11 @@ class SessionTransaction:
         self.cause: BaseException | None = None
         self.execution_options = execution_options
         self.past_objects = False  # whether a savepoint has seen statements that wrote rows past the session's objects
+        self.taken: Place | None = None  # when and where the first connection was
+        self.committed: list[Any] = []  # the connections that have committed
+        self.finished = False  # committed, whatever came after
+        self._restored = False  # objects have been put back
+        self._gone = False  # connections have been given back
         self._doing = ""  # what is under way and must not be interrupted by another such call
         self._outer_context: SessionTransaction | None = None
         self._connections: dict[Any, Entry] = {}
@@ -135,12 +142,15 @@ class SessionTransaction:
     def _check_open(self, what: str) -> None:
         if self.closed:
             raise ResourceClosedError("This transaction is closed: it was committed or rolled back before.")
-        self.check_idle(what)
+        self.check_idle(what, 1)
 
-    def check_idle(self, what: str) -> None:
-        """Refuse a call that would end the transaction while another one is at it."""
+    def check_idle(self, what: str, itself: int = 0) -> None:
+        """Refuse a call that would end the transaction while another one is at it.
+
+        :param itself: how many of the calls under way are this one.
+        """
         doing = self._doing
-        if doing:
+        if doing and calls_of(_ENDING, self) > itself:
             raise IllegalStateChangeError(
                 f"{what} was called while {doing} of the same session is under way, which it would pull the ground "
                 f"from under. A listener, a property or a type that runs there must leave the transaction alone: let "
@@ -226,7 +236,6 @@ class SessionTransaction:
 
         :raises CommitOutcomeUnknown: the connection was lost before the database had answered.
         """
-        session = self.session
         self._check_open("commit()")
         if self.state is not TransactionState.PREPARED:
             self.check_active()
@@ -238,26 +247,37 @@ class SessionTransaction:
                 try:
                     commit_all(self)
                 except BaseException as err:
-                    self._undo(err)
-                    self.close(cause=err)
-                    raise
+                    if not has_committed(self):
+                        self._undo(err)
+                        self.close(cause=err)
+                        raise
+                    failure = err  # an interrupt that came too late
+            self.finished = True
             self.state = TransactionState.COMMITTED
             try:
                 if not self.is_subtransaction:
                     self.tell("after_commit", None)
             except BaseException as err:  # which changes nothing about what the database has
-                failure = err
+                failure = failure or err
             try:
-                if self.parent is None:
-                    session._committed(self)
-                elif self.nested:
-                    self._hand_to_parent(self.parent)
+                self._settle()
+            except BaseException as err:
+                failure = failure or err
+                with suppress(BaseException):
+                    self._settle()  # to its end
             finally:
                 self.close(cause=failure)
         if self.callbacks and self.parent is None:
             run_callbacks(self.callbacks, failure)
         if failure is not None:
             raise failure
+
+    def _settle(self) -> None:
+        """Make known to the objects that what was flushed is committed."""
+        if self.parent is None:
+            self.session._committed(self)
+        elif self.nested:
+            self._hand_to_parent(self.parent)
 
     def rollback(self) -> None:
         """Roll every connection back and put the objects where the database has them."""
@@ -266,7 +286,9 @@ class SessionTransaction:
             self._finish_inner(rollback=True)
             if self.is_subtransaction:
                 self._deactivate_around(self.cause)
-            elif self.state is not TransactionState.DEACTIVE:
+            elif self.finished:  # and interrupted before that was known to the objects
+                self._settle()
+            elif self.state is not TransactionState.DEACTIVE or not self._restored:
                 self._undo(None)
             else:
                 self.session._discard_late_changes(self)
@@ -299,6 +321,7 @@ class SessionTransaction:
         except BaseException as err:
             first = err
         self.session._rolled_back(self)
+        self._restored = True
         if first is not None:
             self.close(cause=first)
             raise first
@@ -354,19 +377,20 @@ class SessionTransaction:
         :param invalidate: throw the connections away.
         :param cause: an error that is on its way already.
         """
-        if self.state is TransactionState.CLOSED:
+        if self._gone:
             return
-        finished = self.state is TransactionState.COMMITTED
         self.state = TransactionState.CLOSED
         session = self.session
-        if session._transaction is self:
-            session._transaction = self.parent
         try:
             if self._connections and not self.is_subtransaction:
-                give_back(self, finished, invalidate)
+                give_back(self, self.finished, invalidate)
         finally:
+            # Last, so that whoever was interrupted before finds it here and can close it again.
+            if session._transaction is self:
+                session._transaction = self.parent
             if self.parent is None:
                 session._after_transaction()
+            self._gone = True
         self.tell("after_transaction_end", cause, self)
 
     def __enter__(self) -> SessionTransaction:
@@ -393,3 +417,8 @@ class SessionTransaction:
                 self.rollback()
             except Exception as err:  # the first cause is the one to tell
                 error.add_note(f"The rollback that followed failed too: {err!r}")
+
+
+_ENDING = frozenset(
+    method.__code__ for method in (SessionTransaction.commit, SessionTransaction.rollback, SessionTransaction.prepare)
+)

@@ -19,6 +19,7 @@ from ..unitofwork.work import Outcome, Work
 from . import bulk, cascading, merging, moves, reading
 from .callbacks import add_callback
 from .cascading import Cascading
+from .running import calls_of
 from .telling import FlushListeners
 from .transaction import SessionTransactionOrigin
 from .upserting import Upserting
@@ -299,7 +300,7 @@ class Writing(Upserting, Cascading):
         :raises InvalidRequestError: called from within a flush.
         """
         with self._guard("flush()"):
-            if self._flushing:
+            if self._flushing and calls_of((Writing.flush.__code__,), self) > 1:
                 raise InvalidRequestError("This session is already flushing: flush() cannot be called from inside.")
             if self._is_clean():
                 return
@@ -327,22 +328,25 @@ class Writing(Upserting, Cascading):
             if listeners is not None:
                 self._flush_told(listeners, transaction, new, deleted, only)
                 return
+            work = Work(self.identity_map, new, deleted, self.connection_for)
             try:
                 with paused_for(len(new) + len(deleted) + len(self.identity_map.modified)):
-                    outcome = flush(Work(self.identity_map, new, deleted, self.connection_for), only)
+                    outcome = flush(work, only)
+                _keep(transaction, outcome)
+                if new is self._new and len(new) == len(outcome.inserted):
+                    new.clear()
+                else:
+                    for state in new if new is not self._new else outcome.inserted:
+                        self._new.pop(state, None)
+                for state in list(deleted):
+                    self._deleted.pop(state, None)
+                if outcome.lost:
+                    moves.release(self, outcome.lost)  # type: ignore[arg-type]
             except BaseException as err:
+                if work.outcome is not None:  # interrupted when it was taking over
+                    _keep(transaction, work.outcome)
                 transaction.fail(err)
                 raise
-            if new is self._new and len(new) == len(outcome.inserted):
-                new.clear()
-            else:
-                for state in new if new is not self._new else outcome.inserted:
-                    self._new.pop(state, None)
-            for state in list(deleted):
-                self._deleted.pop(state, None)
-            if outcome.lost:
-                moves.release(self, outcome.lost)  # type: ignore[arg-type]
-            _keep(transaction, outcome)
 
     def _flush_told(
         self,
@@ -372,6 +376,8 @@ class Writing(Upserting, Cascading):
             listeners.over()
         except BaseException as err:
             failure = err
+            if work.outcome is not None:
+                _keep(transaction, work.outcome)
             transaction.fail(err)
             raise
         finally:
@@ -440,9 +446,10 @@ class Writing(Upserting, Cascading):
         if self._heard is not None:
             for instance in self._deleted.values():
                 self.dispatch.deleted_to_persistent(self, instance)
+        marked = list(self._deleted)  # of which some are deleted, if a flush was interrupted
         self._deleted.clear()
         identity_map.orphans.clear()
-        for state in transaction.deleted if transaction is not None else ():
+        for state in [*(transaction.deleted if transaction is not None else ()), *marked]:
             instance = state()
             if state.status == DELETED and instance is not None:
                 state.status = PERSISTENT

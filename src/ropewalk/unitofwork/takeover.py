@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def take_over(work: Work, changes: Changes, journal: Journal) -> Outcome:
     """Make states and identity map agree with the database, and say what was done."""
-    outcome = Outcome(statements=journal.statements)
+    outcome = work.outcome = Outcome(statements=journal.statements)
     identity_map = work.identity_map
     lacking = [plan for plan, (_, objects) in changes.inserts.items() if not _fill_nulls(plan, objects)]
     journal.take_over()
@@ -60,12 +60,12 @@ def take_over(work: Work, changes: Changes, journal: Journal) -> Outcome:
 def _forget_deleted(identity_map: IdentityMap, plan: MapperPlan, states: list[InstanceState]) -> None:
     entries = identity_map.map_for(plan.mapper)
     for state in states:
+        state.status = DELETED  # first: what is deleted finds its way back into the map, if we are interrupted
         # identity_map.remove(), which costs twice as much, is for the few that it knows more of
         if state.extra is None and entries.get(state.pk) is state:
             del entries[state.pk]
         else:
             identity_map.remove(state)
-        state.status = DELETED
         state.first_key = None
         state.mutables = None  # changed in place, it must not come back to life over a row that takes its key
     for others in (identity_map.modified, identity_map.watched, identity_map.held):

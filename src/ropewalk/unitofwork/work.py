@@ -26,13 +26,14 @@ class Work:
     :ivar identity_map: whose ``modified`` and ``watched`` say where to look for changes.
     :ivar new: pending states and their objects, in the order in which they were added.
     :ivar deleted: persistent states and their objects that are to go.
+    :ivar outcome: what is being taken over, for whoever must undo it when that is interrupted.
     :ivar connection_for: gives the connection that serves a mapper, inside its transaction.
         It is asked when there is something to send, not before.
     :ivar starting: called when it is known that there is something to write.
     :ivar written: called when all statements were sent, before anything is taken over.
     """
 
-    __slots__ = ("connection_for", "deleted", "identity_map", "new", "starting", "written")
+    __slots__ = ("connection_for", "deleted", "identity_map", "new", "outcome", "starting", "written")
 
     def __init__(
         self,
@@ -45,6 +46,7 @@ class Work:
         self.new = new
         self.deleted = deleted
         self.connection_for = connection_for
+        self.outcome: Outcome | None = None
         self.starting: Callable[[], None] | None = None
         self.written: Callable[[], None] | None = None
 

@@ -6,6 +6,7 @@ The option says for which entities it holds and what they must fulfil. ``filteri
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -70,6 +71,12 @@ class LoaderCriteria(StatementOption):
     @property
     def wishes(self) -> tuple[Wish, ...]:
         return (Wish((), "criteria", None, (WILDCARD,), self),)
+
+    @property
+    def portable(self) -> bool:
+        """Whether it can be pickled: an expression cannot, nor a function that has no name in a module."""
+        name, module = getattr(self.given, "__qualname__", ""), sys.modules.get(getattr(self.given, "__module__", ""))
+        return self.made_for_each and getattr(module, name, None) is self.given
 
     def __reduce__(self) -> Any:
         arguments = (self.base, self.given, False, self.include_aliases, self.propagate_to_loaders)

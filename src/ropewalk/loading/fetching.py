@@ -25,6 +25,7 @@ from ..kernel.core import marks_of, unmarked
 from ..kernel.in_lists import KeyedStatement, among_keys, most_keys
 from ..mapping import changing, configuring
 from ..state.instance import InstanceState
+from .links import warn_of_several
 from .plan import Plan
 from .rows import compile_loader, hold
 from .selecting import select
@@ -46,7 +47,7 @@ class Fetch:
     def __init__(self, prop: Any, node: Any = None, criteria: Sequence[Any] = ()) -> None:
         self.prop = prop
         self.mapping = changing.number
-        node = node or Node(prop.mapper, (), (prop.parent,))
+        node = node or Node(prop.entity, (), (prop.parent,))
         entity = node.entity
         target, adapt, far = entity.class_, _same, None
         if entity.is_aliased_class:  # of_type(alias)
@@ -131,6 +132,10 @@ class Fetch:
         held = instance.__dict__
         if overwrite or self.prop.key not in held:
             held[self.prop.key] = members[0] if members else None
+            if len(members) > 1:
+                warn_of_several(self.prop)
+            if overwrite and state.committed:
+                state.committed.pop(self.prop.key, None)
 
     def _load_by_target_key(
         self, session: Any, parents: Parents, overwrite: bool, asked_by: InstanceState | None
@@ -151,9 +156,11 @@ class Fetch:
             for other, *key in rows:
                 found[key[0] if self.width == 1 else tuple(key)] = other
         name = self.prop.key
-        for key, _, instance in keyed:
+        for key, state, instance in keyed:
             if overwrite or name not in instance.__dict__:
                 instance.__dict__[name] = found[key]
+                if overwrite and state.committed:
+                    state.committed.pop(name, None)
         return sent
 
     def _rows(

@@ -13,7 +13,7 @@ from sqlalchemy import and_
 from sqlalchemy import select as core_select
 from sqlalchemy.sql.util import ClauseAdapter
 
-from ..instrumentation.aliases import AliasedInsp, aliased
+from ..instrumentation.aliases import AliasedClass, AliasedInsp, aliased
 from ..kernel.core import (
     alias_of,
     columns_of,
@@ -118,9 +118,9 @@ class Assembled:
                 asked = choice.detail if choice.detail is not None else choice.node.entity
                 insp = asked if hasattr(asked, "mapper") else AliasedInsp(choice.node.mapper, asked, "", None)
             else:
-                insp = choice.node.entity
-                if not insp.is_aliased_class:
-                    insp = aliased(choice.node.mapper.class_)._aliased_insp
+                insp = choice.given_alias
+                if insp is None or not insp.is_aliased_class:
+                    insp = _fresh_alias(choice)
                 inner = choice.prop.innerjoin if choice.detail is None else choice.detail
                 is_outer = outer or not inner
                 self._join(choice, left, adapted, insp, is_outer)
@@ -149,6 +149,13 @@ class Assembled:
         for clause in prop.order_by or ():
             clause = adapter.traverse(clause)
             self._orders.append(clause if secondary is None else ClauseAdapter(secondary).traverse(clause))
+
+
+def _fresh_alias(choice: Choice) -> AliasedInsp:
+    entity = choice.node.entity
+    if entity.is_aliased_class:  # the relationship itself leads to an alias
+        return AliasedClass(entity.mapper, entity.selectable.alias())._aliased_insp
+    return aliased(entity.class_)._aliased_insp  # type: ignore[no-any-return]
 
 
 def slot_of(node: Node, entity: Any) -> EntityColumns:

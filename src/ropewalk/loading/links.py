@@ -18,10 +18,12 @@ For a customer with joined orders a loader has, beside what ``rows.py`` makes of
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
-from ..kernel.symbols import ONETOMANY
+from ..exc import SAWarning
+from ..kernel.symbols import MANYTOONE, ONETOMANY
 from ..state.instance import InstanceState
 from .peers import Peers
 
@@ -38,6 +40,9 @@ def link(source: Any, number: int, found: Any, populate: bool) -> None:
         line(f"        first{n}.add(s{p})")
         condition = "" if populate else f"if {key!r} not in e{p}.__dict__: "
         line(f"        {condition}e{p}.__dict__[{key!r}] = e{n}")
+        if prop.direction is not MANYTOONE:
+            source.globals["warn_of_several"], source.globals[f"prop{n}"] = warn_of_several, prop
+            line(f"    elif e{n} is not None and e{p}.__dict__.get({key!r}) is not e{n}: warn_of_several(prop{n})")
         return
     source.setup.append(f"lists{n} = {{}}; seen{n} = set()")
     # a row of the other table belongs to one object, unless an association table is between
@@ -60,6 +65,16 @@ def _putter(prop: Any, populate: bool) -> Callable[[dict[InstanceState, list[Any
                 state.mapper.class_manager.relations[key].set_loaded(state, instance, members)
 
     return put
+
+
+def warn_of_several(prop: Any) -> None:
+    """Warn that a relationship which holds one object met several."""
+    warnings.warn(
+        f"Several rows were found for {prop}, which holds one object: the first of them counts. Make it a collection, "
+        f"or have its condition meet one row.",
+        SAWarning,
+        stacklevel=2,
+    )
 
 
 def node_lines(source: Any, number: int, node: Any, populate: bool) -> None:

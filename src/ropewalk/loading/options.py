@@ -7,6 +7,7 @@ along relationships and leaves a :class:`Wish` at each place; ``wishes.py`` tell
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from ..exc import ArgumentError
@@ -226,7 +227,7 @@ class Load(StatementOption):
             return last.of_type
         if not last.prop.configured:
             configuring.configure(last.prop.parent)
-        return last.prop.mapper
+        return last.prop.entity
 
     def _check_open(self, attr: Any) -> None:
         if self.closed:
@@ -305,6 +306,22 @@ def _chained(way: str, keys: tuple[Any, ...], *args: Any) -> Load:
     for key in keys[:-1]:
         load = load.contains_eager(key) if way == "contains_eager" else load.defaultload(key)
     return getattr(load, way)(keys[-1], *args)  # type: ignore[no-any-return]
+
+
+_EAGER = frozenset({"joined", "selectin", "subquery", "immediate"})
+
+
+def not_eager(options: Iterable[Any]) -> list[Any]:
+    """Return these options with all relationships to be loaded when they are touched."""
+    found: list[Any] = [Load().lazyload(WILDCARD)]
+    for option in options:
+        if isinstance(option, Load):
+            new = Load()
+            new.root, new.path = option.root, option.path
+            new.wishes = tuple(w._replace(kind="select", detail=None) if w.kind in _EAGER else w for w in option.wishes)
+            option = new
+        found.append(option)
+    return found
 
 
 def lazyload(*keys: Any) -> Load:

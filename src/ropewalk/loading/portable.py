@@ -24,6 +24,9 @@ def packed_wishes(wishes: Iterable[Any]) -> tuple[Packed, ...]:
         if wish.kind == "with_expression":
             _warn(f"with_expression({wish.names[0]!r}) cannot be pickled with its SQL expression, so it is left out.")
             continue
+        if wish.kind == "criteria" and not wish.detail.portable:
+            _warn("with_loader_criteria() is pickled only with a function of a module, so it is left out.")
+            continue
         detail = None if wish.kind == "contains" else wish.detail
         found.append((packed_path(wish.path), wish.kind, class_of(wish.entity), wish.names, detail))
     return tuple(found)

@@ -15,6 +15,7 @@ from ..mapping import configuring
 from ..mapping.mapper import Mapper
 from ..mapping.properties import ColumnProperty
 from ..mapping.relationships import QUERIED
+from ..state.instance import PERSISTENT, state_of
 from .levels import load_levels
 from .options import WILDCARD, Step, Wish
 from .portable import mapper_of, packed_wishes, unpacked_wishes
@@ -48,11 +49,16 @@ class Choice:
     def criteria(self) -> tuple[Any, ...]:
         return () if self.step is None else self.step.criteria
 
+    @property
+    def given_alias(self) -> Any:
+        """What ``of_type()`` was given, an alias or a class; None for the relationship's own target."""
+        return None if self.step is None else self.step.of_type
+
     @cached_property
     def node(self) -> Node:
         prop, parent = self.prop, self._parent
-        asked = prop.mapper if self.step is None or self.step.of_type is None else self.step.of_type
-        onwards = [w for w in parent.wishes if _is_everywhere(w)]
+        asked = prop.entity if self.given_alias is None else self.given_alias
+        onwards = [w for w in parent.wishes if _is_everywhere(w) and not self._ends_here(w)]
         for wish in parent.wishes:
             if (
                 wish.path
@@ -61,6 +67,10 @@ class Choice:
             ):
                 onwards.append(wish._replace(path=wish.path[1:]))
         return Node(asked, onwards, parent.trail)
+
+    def _ends_here(self, wish: Wish) -> bool:
+        """What ``"*"`` said of a query holds for no other one that somebody causes later by a touch."""
+        return self.kind == "select" and wish.kind in ("select", *JOINED, *AFTERWARDS)
 
     @cached_property
     def fetch(self) -> Any:
@@ -163,17 +173,18 @@ class Node:
             _refuse_to_load(prop, named)
             return None
         onwards = any((w.path and w.path[0].prop is prop) or w.kind == CARRIED for w in self.wishes)
-        if named:
-            wish = named[-1]
-            kind = next((w.kind for w in reversed(named) if w.kind), prop.lazy)
-            choice = Choice(self, prop, wish, kind)
-            if kind in RECURSIVE:
-                choice.depth = _depth(prop, next(w.detail for w in reversed(named) if w.kind))
-            return choice
         general = [w for w in self.wishes if not w.path and w.names == (WILDCARD,) and w.kind not in _NO_WAYS]
         bound = [w for w in general if w.entity is not None] or general
+        usual = (bound[-1].kind if bound else "") or prop.lazy
+        if named:
+            # defaultload() says nothing of the way: what an option before it said, stands
+            wish = next((w for w in reversed(named) if w.kind), named[-1])
+            choice = Choice(self, prop, wish, wish.kind or usual)
+            if wish.kind in RECURSIVE:
+                choice.depth = _depth(prop, wish.detail)
+            return choice
         if bound:
-            return Choice(self, prop, None, bound[-1].kind or prop.lazy)
+            return Choice(self, prop, None, usual)
         if prop.lazy in JOINED or prop.lazy in AFTERWARDS:
             if not self._goes_in_circles(prop):
                 return Choice(self, prop, None, prop.lazy)
@@ -201,17 +212,38 @@ class Node:
         session = owner.session
         for choice in self.afterwards:
             key, prop = choice.prop.key, choice.prop
-            parents = [
+            concerned = [
                 (state, instance)
                 for state, instance in objects.items()
-                if (overwrite or key not in instance.__dict__)
-                and state.mapper.relationship_props.get(key) is prop
-                and (state.first_key is None or key not in (state.committed or ()))
+                if state.mapper.relationship_props.get(key) is prop
+            ]
+            parents = [
+                (state, instance)
+                for state, instance in concerned
+                if overwrite or (key not in instance.__dict__ and key not in (state.committed or ()))
             ]
             if parents:
                 choice.fetch.load(session, parents, overwrite)
                 if choice.depth is not None:
                     load_levels(session, choice.fetch, parents, choice.depth, overwrite)
+            if len(parents) < len(concerned) and choice.node.afterwards:
+                members = _held_by(concerned, choice)
+                if members:
+                    choice.node.finish(owner, members, overwrite)
+
+
+def _held_by(parents: Iterable[tuple[Any, Any]], choice: Choice) -> dict[Any, Any]:
+    """Return what these objects hold in a relationship already, and the database knows: state → object."""
+    found: dict[Any, Any] = {}
+    key = choice.prop.key
+    for state, instance in parents:
+        relation = state.mapper.class_manager.relations[key]
+        held = instance.__dict__.get(key)
+        for member in relation.kind.iterate(held) if choice.prop.uselist and held is not None else (held,):
+            other = None if member is None else state_of(member)
+            if other is not None and other.status == PERSISTENT and other.mapper.isa(choice.node.mapper):
+                found[other] = member
+    return found
 
 
 def concerns(entity: Any, named: Any) -> bool:

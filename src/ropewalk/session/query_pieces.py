@@ -15,6 +15,7 @@ from sqlalchemy import FromClause
 from sqlalchemy.sql.selectable import SelectLabelStyle
 
 from ..exc import InvalidRequestError
+from ..mapping import configuring
 from .query_names import as_entities, mapped_class
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class QueryPieces(Generic[T]):
     _joined: Any = None
     _statement: Any = None
     _loader_options: tuple[Any, ...] = ()
+    _eager = True
     _execution: Mapping[str, Any] = NOTHING
     _params: Mapping[str, Any] = NOTHING
     _label_style: SelectLabelStyle | None = None
@@ -73,6 +75,10 @@ class QueryPieces(Generic[T]):
             self._entities = as_entities(entities)
         first = self._entities[0] if len(self._entities) == 1 else None
         self._mapper = first.__mapper__ if mapped_class(first) else None  # type: ignore[union-attr]
+        if configuring.pending:  # a backref that is asked for next has to be there
+            for entity in self._entities:
+                if mapped_class(entity):
+                    configuring.configure(entity.__mapper__)
 
     # -- how a query becomes another ---------------------------------------------------------
 

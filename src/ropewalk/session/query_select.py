@@ -14,6 +14,7 @@ from ..exc import InvalidRequestError
 from ..instrumentation.aliases import AliasedInsp
 from ..kernel.core import as_column_element
 from ..loading.entities import entity_in
+from ..loading.options import not_eager
 from ..loading.selecting import select
 
 TABLE_AND_COLUMN = SelectLabelStyle.LABEL_STYLE_TABLENAME_PLUS_COL
@@ -63,8 +64,9 @@ def select_of(query: Any, style: SelectLabelStyle = DEFAULT_STYLE) -> Select[Any
         statement = statement.limit(query._limit)
     if query._offset is not None:
         statement = statement.offset(query._offset)
-    if query._loader_options:
-        statement = statement.options(*query._loader_options)
+    options = query._loader_options if query._eager else not_eager(query._loader_options)
+    if options:
+        statement = statement.options(*options)
     return statement  # type: ignore[no-any-return]
 
 

@@ -75,8 +75,8 @@ class QuerySettings(QueryPieces[T]):
         return self._copy(_assertions=value)
 
     def enable_eagerloads(self, value: bool) -> Self:
-        """Kept for programs that call it; a query embedded in another never loads eagerly."""
-        return self._copy()
+        """With ``False``, load no relationship with the query's objects, whatever mapping and options say."""
+        return self._copy(_eager=value)
 
     def set_label_style(self, style: SelectLabelStyle) -> Self:
         """Set how columns are named in SQL, such as ``LABEL_STYLE_TABLENAME_PLUS_COL``."""

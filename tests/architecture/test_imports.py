@@ -110,3 +110,65 @@ def test_only_the_async_names_import_cores_asyncio() -> None:
     look = "import sys; print('sqlalchemy.ext.asyncio' in sys.modules)"
     assert run("import ropewalk, ropewalk.ext.associationproxy, ropewalk.aio\n" + look) == "False"
     assert run("import ropewalk.ext.asyncio\n" + look) == "True"
+
+
+USE_EVENTS_OF_BOTH = """
+from sqlalchemy import event
+
+told = []
+classes = {}
+
+class Mixin: ...
+
+@event.listens_for(Mixin, "init", propagate=True)
+def init(target, args, kwargs):
+    told.append(type(target).__name__)
+
+@event.listens_for(Mixin, "before_insert", propagate=True)
+def before_insert(mapper, connection, target):
+    told.append("insert " + type(target).__name__)
+
+for base, orm in ((Ours, ropewalk), (Theirs, sqlalchemy.orm)):
+    class Both(Mixin, base):
+        __tablename__ = "both"
+        id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+        name: orm.Mapped[str]
+    Both.__name__ += orm.__name__
+    classes[base] = Both
+
+    event.listen(Both, "init", init, propagate=True)
+    event.listen(base, "load", lambda target, context: told.append("load"), propagate=True)
+    event.listen(Both.name, "set", lambda target, value, old, initiator: told.append(value))
+    event.listen(orm.Session, "before_flush", lambda *_: told.append("flush"))
+    event.listen(orm.Mapper, "before_configured", lambda: None)
+
+from sqlalchemy import create_engine, select
+from sqlalchemy.pool import StaticPool
+
+for base, orm in ((Ours, ropewalk), (Theirs, sqlalchemy.orm)):
+    engine = create_engine("sqlite://", poolclass=StaticPool)
+    base.metadata.create_all(engine)
+    class_ = classes[base]
+    with orm.Session(engine) as session:
+        session.add(class_(id=1, name="x"))
+        session.commit()
+        session.expunge_all()
+        session.scalars(select(class_)).one()
+    name = class_.__name__
+    assert told == [name, name, "x", "flush", f"insert {name}", "load"], told
+    told.clear()
+
+event.remove(Mixin, "init", init)
+event.remove(Mixin, "before_insert", before_insert)
+assert not event.contains(Mixin, "init", init)
+"""
+
+
+@pytest.mark.parametrize(
+    "models",
+    [ROPEWALK_MODEL + SQLALCHEMY_MODEL, SQLALCHEMY_MODEL + ROPEWALK_MODEL],
+    ids=["before SQLAlchemy's", "after SQLAlchemy's"],
+)
+def test_listeners_hear_the_orm_that_they_are_for(models: str) -> None:
+    """A listener to a mixin hears the classes of both; nobody hears twice."""
+    run(models + USE_EVENTS_OF_BOTH)

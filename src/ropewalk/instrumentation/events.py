@@ -15,7 +15,7 @@ from ..kernel.listening import Telling, anybody
 from ..kernel.symbols import EXT_CONTINUE
 from ..mapping import configuring
 from ..mapping.mapper import Mapper
-from ..state.instance import state_of
+from ..state.instance import STATE, state_of
 from .attribute_events import take_attribute_listeners
 from .making import tell_of_making
 from .manager import ClassManager, managers
@@ -58,8 +58,9 @@ class _TellingClasses(Telling):
     @classmethod
     def _targets(cls, held: Held, event_key: Any, propagate: bool, **kw: Any) -> Iterator[Any]:
         """Yield the mapped subclasses' targets; SQLAlchemy's ORM, if it is there, holds the listener too."""
-        for other in others_for(cls, event_key.identifier):
-            pass_on(other, event_key, propagate=propagate, **kw)
+        if not any(STATE in vars(base) for base in held.class_.__mro__):  # else it is a base of ours alone
+            for other in others_for(cls, event_key.identifier):
+                pass_on(other, event_key, propagate=propagate, **kw)
         if propagate:
             waiting: list[type] = list(type.__subclasses__(held.class_))
             for class_ in waiting:

@@ -494,4 +494,4 @@ def pass_on(other: Any, event_key: Any, **kw: Any) -> None:
     """Register a listener with another class of events as well, if that knows the target."""
     target = other._accept_with(event_key.target, event_key.identifier)
     if target is not None:
-        other._listen(event_key.with_dispatch_target(target), **kw)
+        target.dispatch._listen(event_key.with_dispatch_target(target), **kw)

@@ -3,11 +3,12 @@
 import pytest
 from asynchronous import AUTHORS, BOOKS_EACH, Author, Book, asynchronous
 from databases import count_statements
+from sqlalchemy import ForeignKey
 from sqlalchemy.exc import MissingGreenlet
 
-from ropewalk import DeclarativeBase, Mapped, joinedload, mapped_column, select, selectinload, undefer
+from ropewalk import DeclarativeBase, Mapped, joinedload, mapped_column, relationship, select, selectinload, undefer
 from ropewalk.exc import DetachedInstanceError, ImplicitLoadError, InvalidRequestError
-from ropewalk.ext.asyncio import AsyncSession
+from ropewalk.ext.asyncio import AsyncAttrs, AsyncSession
 
 # -- awaitable_attrs --------------------------------------------------------------------------
 
@@ -190,3 +191,46 @@ async def test_raiseload_speaks_first(engine):
         with pytest.raises(InvalidRequestError, match="raise") as caught:
             await author.awaitable_attrs.books
         assert not isinstance(caught.value, MissingGreenlet)
+
+
+class Base(AsyncAttrs, DeclarativeBase):
+    pass
+
+
+class Owner(Base):
+    __tablename__ = "owner"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    card: Mapped["Card | None"] = relationship(back_populates="owner")
+
+
+class Card(Base):
+    __tablename__ = "card"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    owner_id: Mapped[int | None] = mapped_column(ForeignKey("owner.id"))
+    owner: Mapped["Owner | None"] = relationship(back_populates="card")
+
+
+@pytest.mark.parametrize("first_read", [False, True])
+def test_one_to_one_is_replaced_without_await(async_url, first_read):
+    @asynchronous
+    async def test(engine):
+        async with AsyncSession(engine) as session:
+            await (await session.connection()).run_sync(Base.metadata.create_all)
+            owner = Owner(id=1, card=Card(id=1))
+            session.add(owner)
+            await session.commit()
+            if first_read:
+                await owner.awaitable_attrs.card
+            owner.card = Card(id=2)  # what it replaces is not known before the flush
+            await session.commit()
+            cards = (await session.execute(select(Card.id, Card.owner_id).order_by(Card.id))).all()
+            assert cards == [(1, None), (2, 1)]
+            owner.card = None
+            await session.commit()
+            assert (await session.scalars(select(Card.owner_id))).all() == [None, None]
+            owner.card = Card(id=3)
+            await session.rollback()
+            await session.commit()
+            assert await session.get(Card, 3) is None
+
+    test(async_url)

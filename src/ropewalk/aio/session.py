@@ -310,7 +310,7 @@ class AsyncSession(Mirror, AsyncBinds):
         bind_arguments: Mapping[str, Any] | None = None,
     ) -> T | None:
         """Return the object with that primary key, or None. See :meth:`Session.get`."""
-        if not (populate_existing or with_for_update or options or identity_token):
+        if not (populate_existing or with_for_update or options or identity_token or execution_options):
             there: T | None = held(self.sync_session, entity, ident)
             if there is not None:
                 return there

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..exc import InvalidRequestError
+from ..exc import ImplicitLoadError, InvalidRequestError
 from ..kernel.symbols import MANYTOONE, NO_VALUE
 from ..state.history import EMPTY, History
 from .relations import Relation, relation_of
@@ -108,9 +108,25 @@ class Reference(Relation):
             return NO_VALUE  # deleted before
         if self.loads_former:
             owner = state.owner
-            if self.prop.active_history or (owner is not None and owner.loader is not None):
+            if self.prop.active_history:
                 return self.former(state, instance)  # which a detached object cannot, and says so
+            if owner is not None and owner.loader is not None:
+                try:
+                    return self.former(state, instance)
+                except ImplicitLoadError:  # async code cannot await here; the flush asks in its stead
+                    owner.session.ask_at_flush(self, state)
+                    return NO_VALUE
         return self.peek(state, instance)
+
+    def settle_former(self, state: InstanceState, instance: Any) -> None:
+        """Find out what an assignment replaced, where that could not be asked when it was made."""
+        committed, key = state.committed, self.key
+        if committed is None or committed.get(key) is not NO_VALUE or key not in instance.__dict__:
+            return
+        value = instance.__dict__.pop(key)
+        del committed[key]
+        self.former(state, instance)
+        self.put(state, instance, value, None if value is None else instance_state(value), None)
 
     def peek(self, state: InstanceState, instance: Any) -> Any:
         """Return the object that an unloaded reference holds, if the session has it; nothing is loaded."""

@@ -196,7 +196,7 @@ def held(session: Asking, entity: Any, ident: Any) -> Any:
 
     ``get()`` has these lines in itself, where a call more would be felt.
     """
-    if type(session).get is not Asking.get:
+    if type(session).get is not Asking.get or session.execution_options:
         return None
     try:
         state = session.identity_map.maps[entity.__mapper__.base_mapper.class_].get(ident)

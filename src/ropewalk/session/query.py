@@ -186,12 +186,11 @@ class Query(QueryBuilder[T]):
         """Execute the Select that this query means."""
         is_told = session._heard is not None and "do_orm_execute" in session._heard
         execute = reading.execute_told if is_told else reading.execute_planned
-        options = {**session.execution_options, **self._execution} if session.execution_options else self._execution
         return execute(
             session,
             statement,
             dict(self._params) or None,
-            options,
+            self._execution,
             None if self._mapper is not None else self._bind_arguments,
         )
 

@@ -71,21 +71,11 @@ def execute(
 ) -> Result[Any]:
     """Execute any statement; entities in it become objects."""
     with session._guard("execute()"):
-        if session.execution_options:
-            execution_options = _with_those_of_session(session, statement, execution_options)
         if session._heard is not None and "do_orm_execute" in session._heard:
             return execute_told(session, statement, params, execution_options, bind_arguments)
         if not has_entities(statement):
             return _execute_core(session, statement, params, execution_options, bind_arguments)
         return execute_planned(session, statement, params, execution_options, bind_arguments)
-
-
-def _with_those_of_session(
-    session: Session, statement: Any, execution_options: Mapping[str, Any] | None
-) -> Mapping[str, Any]:
-    """Return the options of a call, over those of its statement, over those of the session."""
-    own = statement.get_execution_options() if hasattr(statement, "get_execution_options") else {}
-    return {**session.execution_options, **own, **(execution_options or {})}
 
 
 def execute_told(
@@ -260,8 +250,6 @@ def _read(
     execution_options: Mapping[str, Any] | None = None,
     bind_arguments: Mapping[str, Any] | None = None,
 ) -> Any:
-    if session.execution_options:
-        execution_options = {**session.execution_options, **(execution_options or {})}
     if session._heard is not None and "do_orm_execute" in session._heard:
         return _read_told(session, mapper, pk, options, populate, with_for_update, execution_options, bind_arguments)
     if execution_options is None or execution_options.get("autoflush", True):

@@ -121,6 +121,7 @@ class Session(Asking, Writing, Transacting):
         self._context: SessionTransaction | None = None  # the innermost with block of a transaction
         self._guard = Guard()
         self._flushing = False
+        self._to_ask: list[Any] = []  # what async code left for the flush to find out
         self.forced = 0
         self.options_now: Mapping[str, Any] | None = None  # of the query that is loading, for what it loads besides
         self._closed_for_good = False

@@ -71,6 +71,7 @@ class Writing(Upserting, Cascading):
         _heard: frozenset[str] | None
         dispatch: Any
         _flushing: bool
+        _to_ask: list[tuple[Any, InstanceState]]
 
         def _begin(
             self, origin: SessionTransactionOrigin, execution_options: Mapping[str, Any] | None = None
@@ -304,11 +305,24 @@ class Writing(Upserting, Cascading):
                 raise InvalidRequestError("This session is already flushing: flush() cannot be called from inside.")
             if self._is_clean():
                 return
+            if self._to_ask:
+                self._ask()
             self._flushing = True
             try:
                 self._flush(objects)
             finally:
                 self._flushing = False
+
+    def ask_at_flush(self, reference: Any, state: InstanceState) -> None:
+        """Have the next flush find out what an assignment to a reference replaced; it was made where one must await."""
+        self._to_ask.append((reference, state))
+
+    def _ask(self) -> None:
+        asked, self._to_ask = self._to_ask, []
+        for reference, state in asked:
+            instance = state()
+            if instance is not None and state.owner is self.identity_map and state.status == PERSISTENT:
+                reference.settle_former(state, instance)
 
     def _flush(self, objects: Iterable[Any] | None) -> None:
         listeners = None if self._heard is None else FlushListeners(self, objects)  # type: ignore[arg-type]

@@ -303,7 +303,7 @@ class AsyncSession(Mirror, AsyncBinds):
         ident: Any,
         *,
         options: Sequence[Any] | None = None,
-        populate_existing: bool = False,
+        populate_existing: bool | None = None,
         with_for_update: Any = None,
         identity_token: Any = None,
         execution_options: Mapping[str, Any] | None = None,

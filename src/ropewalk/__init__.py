@@ -57,6 +57,7 @@ from .exc import MappedAnnotationError
 from .inspection import class_mapper, inspect, object_mapper
 from .instrumentation.aliases import AliasedClass, aliased
 from .instrumentation.attributes import InstrumentedAttribute, QueryableAttribute
+from .instrumentation.extensions import AttributeExtension, MapperExtension
 from .instrumentation.keyed import (
     KeyFuncDict,
     MappedCollection,
@@ -127,6 +128,7 @@ from .mapping.relationships import (
     remote,
 )
 from .session.binds import bind_metadata
+from .session.extensions import SessionExtension
 from .session.factory import create_session, sessionmaker
 from .session.moves import make_transient, make_transient_to_detached, object_session, was_deleted
 from .session.orm_execute import ORMExecuteState
@@ -153,6 +155,9 @@ Relationship = RelationshipProperty
 __version__ = "0.1.0"
 
 __all__ = [
+    "AttributeExtension",
+    "MapperExtension",
+    "SessionExtension",
     "AttributeEvents",
     "EXT_CONTINUE",
     "EXT_SKIP",

@@ -9,6 +9,7 @@ from sqlalchemy import FromClause
 
 from ..exc import ArgumentError
 from ..instrumentation.events import tell_of_instrumenting, tell_of_mapping
+from ..instrumentation.extensions import extend_attributes, extend_mapper, extend_objects
 from ..instrumentation.manager import instrument_class
 from ..mapping.mapper import Mapper
 
@@ -52,9 +53,14 @@ def map_class(
         )
     make_mapper = getattr(class_, "__mapper_cls__", Mapper)
     mapper: Mapper[T] = make_mapper(class_, local_table, properties, registry, **mapper_args)
+    if mapper.extension is not None:
+        extend_mapper(mapper)
     tell_of_mapping(mapper)
     instrument_class(mapper)
     tell_of_instrumenting(mapper)
+    if mapper.extension is not None:
+        extend_objects(mapper)
+    extend_attributes(mapper)
     registry.add(mapper)
     mapper.dispatch.after_mapper_constructed(mapper, class_)
     return mapper

@@ -67,6 +67,7 @@ class MapperProperty:
 
     key: str
     parent: Mapper[Any]
+    extension: Any = None  # of 0.4's kind
     is_column = False
     is_synonym = False
     is_relationship = False
@@ -224,15 +225,18 @@ def column_property(
     kw_only: Any = NO_ARG,
     hash: Any = NO_ARG,
     dataclass_metadata: Any = NO_ARG,
+    extension: Any = None,
 ) -> Any:
     """Map a column, or any SQL expression, as an attribute.
 
     An expression is computed by the database whenever the object is loaded and is never written::
 
         fullname: Mapped[str] = column_property(first_name + " " + last_name)
+
+    :param extension: an :class:`AttributeExtension`, or several (0.4's way to listen to events).
     """
     options = AttributeOptions(init, repr, default, default_factory, compare, kw_only, hash, dataclass_metadata)
-    return ColumnProperty(
+    made = ColumnProperty(
         column,
         *additional_columns,
         deferred=deferred,
@@ -245,6 +249,8 @@ def column_property(
         doc=doc,
         attribute_options=options,
     )
+    made.extension = extension
+    return made
 
 
 def deferred(column: Any, *additional_columns: Any, group: str | None = None, **kw: Any) -> Any:

@@ -359,9 +359,14 @@ def relationship(
     return RelationshipProperty(**given, attribute_options=options)
 
 
-def relation(*args: Any, **kw: Any) -> Any:
-    """The name of :func:`relationship` in SQLAlchemy 0.4."""
-    return relationship(*args, **kw)
+def relation(*args: Any, extension: Any = None, attributeext: Any = None, **kw: Any) -> Any:
+    """The name of :func:`relationship` in SQLAlchemy 0.4.
+
+    :param extension: an :class:`AttributeExtension`, or several, also by the name ``attributeext``.
+    """
+    made = relationship(*args, **kw)
+    made.extension = attributeext if extension is None else extension
+    return made
 
 
 def dynamic_loader(argument: Any = None, **kw: Any) -> Any:

@@ -20,6 +20,7 @@ from . import moves, reading
 from .asking import Asking
 from .autobegin import FirstChange
 from .binds import Bind, Binds, check_bind, entity_mapper, metadata_bind, unbound
+from .extensions import extend_session
 from .guard import Guard
 from .holders import tell_holders
 from .transacting import Transacting
@@ -62,6 +63,7 @@ class Session(Asking, Writing, Transacting):
     :param binds: an engine for each of several classes, mixins or tables.
     :param twophase: prepare all connections before any is committed.
     :param query_cls: the class that ``query()`` makes.
+    :param extension: a :class:`SessionExtension`, or several (0.4's way to listen to events).
     :param info: a dictionary of the program's own.
     :param peers: with ``False`` what is touched on one object is loaded for that one alone, and not for
         all objects that came in the same result.
@@ -126,6 +128,8 @@ class Session(Asking, Writing, Transacting):
         self.options_now: Mapping[str, Any] | None = None  # of the query that is loading, for what it loads besides
         self._closed_for_good = False
         _sessions[self.hash_key] = weakref.ref(self)
+        if extension is not None:
+            extend_session(self, extension)
         self._first_change: Any = None
         if transactional:
             self._first_change = self.identity_map.modified = FirstChange(self)

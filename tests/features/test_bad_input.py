@@ -662,3 +662,31 @@ def test_idle_session_may_be_handed_to_another_thread(database):
     session.commit()
     assert in_thread("next", lambda: session.get(Member, 7).name) is None
     assert in_thread("next", session.close) is None
+
+
+@pytest.mark.parametrize("road", ["text", "core"])
+def test_a_number_that_the_driver_cannot_take(tmp_path, road):
+    """SQLite's driver refuses it with a Python error; that is raised as it is, whichever way the statement goes."""
+    from sqlalchemy import create_engine, event
+
+    class Base(DeclarativeBase):
+        pass
+
+    class Thing(Base):
+        __tablename__ = "thing"
+        id: Mapped[int] = mapped_column(primary_key=True)
+
+    engine = create_engine(f"sqlite:///{tmp_path}/numbers.db")
+    Base.metadata.create_all(engine)
+    if road == "core":
+        event.listen(engine, "before_cursor_execute", lambda *args: None)
+    with Session(engine) as session:
+        for ask in (
+            lambda: session.scalars(select(Thing).where(Thing.id == 2**70)).all(),
+            lambda: session.get(Thing, 2**70),
+            lambda: session.query(Thing).filter_by(id=2**70).all(),
+        ):
+            with pytest.raises(OverflowError):
+                ask()
+        assert session.scalars(select(Thing)).all() == []
+    engine.dispose()

@@ -278,15 +278,6 @@ def test_a_copied_parameter_knows_what_it_is_a_copy_of():
     assert set(core.keys_of_bind(copied)) == {copied.key, bind.key}
 
 
-def test_what_a_statement_selects_from_and_where():
-    joined = boat.join(oar)
-    statement = select(boat.c.id).select_from(joined).where(boat.c.id == 1).where(oar.c.id == 2)
-    assert core.from_objects_of(statement) == (joined,)
-    assert [str(criterion) for criterion in core.where_criteria_of(statement)] == ["boat.id = :id_1", "oar.id = :id_1"]
-    other = core.with_from_objects(select(boat.c.id).select_from(oar), [boat])
-    assert str(other) == "SELECT boat.id \nFROM boat"
-
-
 def test_options_are_found_in_the_order_given():
     one, two = StatementOption(), StatementOption()
     assert core.options_of(select(boat).options(one).options(two)) == (one, two)

@@ -104,3 +104,12 @@ def test_names_after_a_join_are_those_of_the_entity_joined():
     target = Oars()
     assert joins.NamedByEntity.determine_last_joined_entity(select(boat).join(target)) is target.target_entity
     assert joins.NamedByEntity.determine_last_joined_entity(select(boat).join(oar, boat.c.id == 1)) is oar
+
+
+def test_what_a_statement_selects_from_and_where():
+    joined = boat.join(oar, boat.c.id == oar.c.boat_id)
+    statement = select(boat.c.id).select_from(joined).where(boat.c.id == 1).where(oar.c.id == 2)
+    assert joins.from_objects_of(statement) == (joined,)
+    assert [str(criterion) for criterion in joins.where_criteria_of(statement)] == ["boat.id = :id_1", "oar.id = :id_1"]
+    other = joins.with_from_objects(select(boat.c.id).select_from(oar), [boat])
+    assert str(other) == "SELECT boat.id \nFROM boat"

@@ -92,3 +92,25 @@ def test_plain_option():
     statement = select(boat.c.id).options(options.PlainOption())
     assert str(statement) == str(select(boat.c.id))
     assert core.cache_key(statement).key == core.cache_key(select(boat.c.id).options(options.PlainOption())).key
+
+
+def test_the_outermost_statement_is_told_from_those_inside_it():
+    seen = []
+
+    @core.CompileState.plugin_for("ropewalk-outermost", "select")
+    class Asking(core.SelectState):
+        def __init__(self, statement, compiler, **kw):
+            seen.append(options.is_outermost(compiler))
+            super().__init__(statement, compiler, **kw)
+
+    try:
+        marks = core.propagated(Entity(oar)).union({"compile_state_plugin": "ropewalk-outermost"})
+        inner = select(oar.c.boat_id)
+        inner._propagate_attrs = marks
+        outer = select(boat.c.id).where(boat.c.id.in_(inner))
+        outer._propagate_attrs = marks
+        outer.compile()
+    finally:
+        del core.CompileState.plugins["ropewalk-outermost", "select"]
+    assert seen[0] is True and set(seen[1:]) == {False}
+    assert not options.is_outermost(None)

@@ -237,8 +237,15 @@ def run_text(connection: Connection, text: str, parameters: Any) -> Any:
         cursor = pooled.cursor()
         cursor.execute(text, parameters)
     except BaseException as err:
-        connection._handle_dbapi_exception(err, text, parameters, cursor, None)
+        _handle(connection, err, text, parameters, cursor)
     return cursor
+
+
+def _handle(connection: Connection, err: BaseException, text: str, parameters: Any, cursor: Any) -> None:
+    """Raise an error as Core does: one of the driver wrapped, any other (a number too large for it) as it is."""
+    if isinstance(err, connection.dialect.loaded_dbapi.Error):
+        connection._handle_dbapi_exception(err, text, parameters, cursor, None)
+    connection._handle_dbapi_exception(err, None, None, cursor, None)
 
 
 def run_many(connection: Connection, text: str, parameters: Sequence[Any]) -> Any:
@@ -251,7 +258,7 @@ def run_many(connection: Connection, text: str, parameters: Sequence[Any]) -> An
         cursor = pooled.cursor()
         cursor.executemany(text, parameters)
     except BaseException as err:
-        connection._handle_dbapi_exception(err, text, parameters, cursor, None)
+        _handle(connection, err, text, parameters, cursor)
     return cursor
 
 
@@ -335,24 +342,6 @@ def result_name(column: Any) -> str:
 def options_of(statement: Any) -> tuple[Any, ...]:
     """Return the options that ``statement.options()`` was given."""
     return tuple(getattr(statement, "_with_options", ()))
-
-
-def from_objects_of(statement: Any) -> tuple[Any, ...]:
-    """Return what ``select_from()`` was given."""
-    return tuple(statement._from_obj)
-
-
-def with_from_objects(statement: Any, elements: Sequence[Any]) -> Any:
-    """Return the same SELECT from other FROM clauses."""
-    new = statement._clone()
-    new.__dict__.pop("_generate_cache_key", None)
-    new._from_obj = tuple(elements)
-    return new
-
-
-def where_criteria_of(statement: Any) -> tuple[Any, ...]:
-    """Return what ``where()`` was given."""
-    return tuple(statement._where_criteria)
 
 
 def counts_rows(statement: Any) -> bool:

@@ -77,6 +77,24 @@ def with_joins_replaced(statement: Any, replace: Callable[[Any, Any, Any, bool, 
     return new
 
 
+def from_objects_of(statement: Any) -> tuple[Any, ...]:
+    """Return what ``select_from()`` was given."""
+    return tuple(statement._from_obj)
+
+
+def with_from_objects(statement: Any, elements: Sequence[Any]) -> Any:
+    """Return the same SELECT from other FROM clauses."""
+    new = statement._clone()
+    new.__dict__.pop("_generate_cache_key", None)
+    new._from_obj = tuple(elements)
+    return new
+
+
+def where_criteria_of(statement: Any) -> tuple[Any, ...]:
+    """Return what ``where()`` was given."""
+    return tuple(statement._where_criteria)
+
+
 class NamedByEntity(SelectState):
     """The compile state of a SELECT whose ``filter_by()`` looks names up in its entities.
 

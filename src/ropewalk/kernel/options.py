@@ -55,6 +55,11 @@ def _keyed(part: Any, anon_map: Any) -> Any:
     return (key, *[(type(value), value) for value in values])
 
 
+def is_outermost(compiler: Any) -> bool:
+    """Whether a compiler is about to compile the statement that it was made for, and nothing inside it."""
+    return compiler is not None and not compiler.stack
+
+
 def enclosing_options(compiler: Any) -> tuple[Any, ...]:
     """Return the options of the outermost statement that a compiler is at work on."""
     return options_of(getattr(compiler, "statement", None))

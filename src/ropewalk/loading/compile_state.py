@@ -18,13 +18,14 @@ from ..kernel.core import (
     result_name,
 )
 from ..kernel.joins import NamedByEntity
-from ..kernel.options import enclosing_options
+from ..kernel.options import enclosing_options, is_outermost
 from .along import spelled_out
 from .criteria import criteria_in
 from .entities import EntityColumns, default_props, entity_in
 from .filtering import filtered
 from .from_statement import FromStatement
-from .joining import expand
+from .joining import Assembled, expand
+from .plan import nodes_of
 from .wishes import Node, wishes_in
 
 
@@ -34,6 +35,11 @@ class EntitySelectState(NamedByEntity):
 
     def __init__(self, statement: Any, compiler: Any, **kw: Any) -> None:
         options = options_of(statement)
+        if is_outermost(compiler):  # what is executed, or shown: with the joins by which relationships are loaded
+            wishes = wishes_in(options)
+            statement = Assembled(statement, nodes_of(statement, wishes)).statement
+            super().__init__(statement, compiler, **kw)
+            return
         spelled = spelled_out(statement)
         criteria = criteria_in(options, enclosing_options(compiler))
         super().__init__(expand(filtered(spelled, criteria) if criteria else spelled, options), compiler, **kw)

@@ -14,15 +14,14 @@ from sqlalchemy import exc as core_exc
 from sqlalchemy.sql.selectable import Join
 from sqlalchemy.sql.util import join_condition
 
-from ..kernel.core import (
-    entity_of,
+from ..kernel.core import entity_of, options_of, raw_columns
+from ..kernel.joins import (
     from_objects_of,
-    options_of,
-    raw_columns,
+    setup_joins,
     where_criteria_of,
     with_from_objects,
+    with_joins_replaced,
 )
-from ..kernel.joins import setup_joins, with_joins_replaced
 from .criteria import LoaderCriteria, barred_in, criteria_in
 
 Criteria = Sequence[LoaderCriteria]

@@ -354,3 +354,8 @@ def test_a_plain_literal_stays_a_literal(session):
     ann, *_ = everybody(session)
     session.execute(update(Sailor).where(literal(True), Sailor.id == ann.id).values(age=literal(5)))
     assert ann.age == 5
+
+
+def test_there_is_no_bulk_delete(session):
+    with pytest.raises(InvalidRequestError, match="no bulk DELETE"):
+        session.execute(delete(Sailor), [{"id": 1}, {"id": 2}])

@@ -13,12 +13,15 @@ class LoadContext:
     """What listeners to ``load`` and ``refresh`` are given as the ``context``.
 
     :ivar session: the session that loads.
+    :ivar bind_arguments: with the ``shard_id``, in a session over several shards.
     """
 
-    __slots__ = ("session",)
+    __slots__ = ("bind_arguments", "session")
 
     def __init__(self, session: Any) -> None:
-        self.session = session
+        shard_id = getattr(session, "shard_id", None)
+        self.session = session if shard_id is None else session.session  # what loads is one shard of it
+        self.bind_arguments = {} if shard_id is None else {"shard_id": shard_id}
 
 
 def tell_loaded(source: Any, n: int, manager: Any) -> list[str]:

@@ -116,6 +116,11 @@ class _Work:
 
     def with_criteria(self, params: Any, transaction: Any) -> Any:
         """Execute an UPDATE or DELETE, and tell the objects in the session of it."""
+        if self.statement.is_delete and isinstance(params, (list, tuple)):
+            raise InvalidRequestError(
+                f"delete({self.mapper.class_.__name__}) takes criteria and one dictionary of parameters: there is no "
+                f"bulk DELETE by a list of them. Use where(...in_(...)), or session.connection().execute()."
+            )
         strategy = self.options.get("synchronize_session", "auto")
         self.statement = filtered_dml(self.statement, self.mapper)
         sync = Synchronizer(self.session, self.mapper, self.statement, strategy, params)

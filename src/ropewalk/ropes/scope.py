@@ -39,6 +39,7 @@ class Scope(Generic[S]):
         self.options = options
         self.rope: TiedRope | None = None
         self._savepoint: Any = None
+        self._is_async = False
 
     # -- with --------------------------------------------------------------------------------
 

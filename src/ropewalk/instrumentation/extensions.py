@@ -150,8 +150,9 @@ def extend_mapper(mapper: Mapper[Any]) -> None:
         found = [name for name in _OF_OTHER_TIMES if hasattr(type(each), name)]
         if found:
             raise ArgumentError(
-                f"{type(each).__name__}.{found[0]}() is not called: objects are made by code that is generated for "
-                f"their statement. Use reconstruct_instance(), or listen to 'load' or to the session's 'do_orm_execute'."
+                f"{type(each).__name__}.{found[0]}() is not called: objects are made by code that is generated "
+                f"for their statement. Use reconstruct_instance(), or listen to 'load' or to the session's "
+                f"'do_orm_execute'."
             )
     for name in _OF_MAPPERS:
         if (call := chain(extensions, name, MapperExtension)) is not None:

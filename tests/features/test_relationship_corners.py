@@ -2,7 +2,7 @@
 
 import pytest
 from databases import count_statements
-from sqlalchemy import Column, ForeignKey, ForeignKeyConstraint, String, Table, and_, event, func, text
+from sqlalchemy import Column, ForeignKey, ForeignKeyConstraint, Integer, String, Table, and_, event, func, text
 
 from ropewalk import (
     DeclarativeBase,
@@ -91,6 +91,32 @@ class TestAssociationByAJoin:
         far = aliased(D)
         rows = session.execute(select(A.id, far.name).join(A.d.of_type(far)).order_by(A.id)).all()
         assert rows == [(1, "d2"), (2, "d1")]
+
+    @pytest.mark.databases("sqlite")
+    def test_it_cannot_be_written(self, sqlite_memory_engine):
+        class Own(DeclarativeBase):
+            pass
+
+        class Left(Own):
+            __tablename__ = "rc_left"
+            id: Mapped[int] = mapped_column(primary_key=True)
+            rights: Mapped[list["Right"]] = relationship(secondary=lambda: one.join(two))
+
+        class Right(Own):
+            __tablename__ = "rc_right"
+            id: Mapped[int] = mapped_column(primary_key=True)
+
+        one = Table(
+            "rc_one", Own.metadata, Column("left_id", ForeignKey("rc_left.id")), Column("id", Integer, primary_key=True)
+        )
+        two = Table(
+            "rc_two", Own.metadata, Column("one_id", ForeignKey("rc_one.id")), Column("r", ForeignKey("rc_right.id"))
+        )
+        Own.metadata.create_all(sqlite_memory_engine)
+        with Session(sqlite_memory_engine) as session:
+            session.add(Left(rights=[Right()]))
+            with pytest.raises(InvalidRequestError, match=r"Left\.rights cannot be written: its association is Join"):
+                session.flush()
 
     def test_it_is_a_criterion(self, session):
         assert session.scalars(select(A.id).where(A.d.has(D.name == "d2"))).all() == [1]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, and_, bindparam, delete, insert, update
+from sqlalchemy import Connection, TableClause, and_, bindparam, delete, insert, update
 
-from ..exc import StaleDataError
+from ..exc import InvalidRequestError, StaleDataError
 from .errors import explain_association
 from .journal import Journal
 from .relating import value_of
@@ -132,6 +132,11 @@ def _by_table(pairs: list[Pair], former: bool) -> dict[Any, Rows]:
         found = _values(pair, former)
         secondary = pair[0].prop.secondary
         columns = tuple(column for column in secondary.columns if column in found)
+        if not isinstance(secondary, TableClause):
+            raise InvalidRequestError(
+                f"{pair[0].prop} cannot be written: its association is {type(secondary).__name__}, and rows go into "
+                f"tables. Declare it viewonly=True, and map the tables between as classes to write them."
+            )
         rows = tables.setdefault((secondary, columns, pair[1]._sa_instance_state.identity_token), {})
         rows[tuple(found[c] for c in columns)] = pair
     return tables

@@ -34,7 +34,8 @@ def load_related(session: Any, state: InstanceState, instance: Any, key: str) ->
         raise InvalidRequestError(
             f"{state.describe()} is {state.status_name}: its attribute {key!r} cannot be loaded any more."
         )
-    session._autoflush()
+    if state.pk is not None:  # a new object asks what its keys refer to; a flush might be what it is asked before
+        session._autoflush()
     if key not in instance.__dict__:
         load_together(session, fetch, state, instance)
     return instance.__dict__.get(key)

@@ -94,7 +94,7 @@ def _attach(session: Session, state: InstanceState, instance: Any) -> None:
     there = session.identity_map.find(state.mapper, state.pk, state.identity_token)
     if there is not None and there is not instance:
         raise InvalidRequestError(
-            f"Another object with the key of {state.describe()} is already present in this session. "
+            f"{state.describe()} cannot come in: another instance with its key is already present in this session. "
             f"Use merge(obj) to copy this one's values onto it, or expunge() that one first."
         )
     heard = session._heard is not None

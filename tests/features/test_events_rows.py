@@ -488,6 +488,27 @@ def test_unknown_targets() -> None:
         event.listen("User", "init", print)
 
 
+def test_deleting_and_changing_others_while_the_flush_writes_is_for_the_next_flush(
+    session: Session, listen: Any
+) -> None:
+    doomed, other = User(name="doomed"), User(name="other")
+    session.add_all([doomed, other])
+    session.commit()
+
+    def more(mapper: Any, connection: Connection, target: User) -> None:
+        if doomed not in session.deleted:
+            session.delete(doomed)
+            other.name = "changed"
+
+    assert (doomed.name, other.name) == ("doomed", "other")
+    listen(User, "before_insert", more)
+    session.add(User(name="ed"))
+    session.flush()
+    assert (set(session.deleted), set(session.dirty)) == ({doomed}, {other})
+    session.commit()
+    assert sorted(session.scalars(select(User.name))) == ["changed", "ed"]
+
+
 def test_adding_to_the_session_while_the_flush_writes_is_for_the_next_flush(session: Session, listen: Any) -> None:
     def more(mapper: Any, connection: Connection, target: User) -> None:
         if target.name == "ed":

@@ -23,7 +23,7 @@ from ropewalk import (
     sessionmaker,
 )
 from ropewalk.events import SessionEvents
-from ropewalk.exc import ArgumentError, InvalidRequestError
+from ropewalk.exc import ArgumentError, FlushError, InvalidRequestError
 
 
 class Base(DeclarativeBase):
@@ -337,7 +337,7 @@ def test_all_flushes_that_never_end_are_stopped(memory: Engine) -> None:
     with Session(memory) as session:
         event.listen(session, "after_flush_postexec", lambda session, context: session.add(User(name="again")))
         session.add(User(name="ed"))
-        with pytest.raises(InvalidRequestError, match="100 flushes"):
+        with pytest.raises(FlushError, match="100 flushes"):
             session.commit()
         session.rollback()
 

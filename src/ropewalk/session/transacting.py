@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..exc import InvalidRequestError
 from . import moves
+from .callbacks import add_callback
 from .retrying import Retries
 from .transaction import SessionTransaction, SessionTransactionOrigin
 
@@ -36,6 +37,8 @@ class Transacting:
         _heard: frozenset[str] | None
 
         def flush(self) -> None: ...
+
+        def _autobegin(self) -> None: ...
 
         def _restore(self, transaction: SessionTransaction | None) -> None: ...
 
@@ -125,6 +128,17 @@ class Transacting:
             while root.parent is not None and not root.is_subtransaction:
                 root = root.parent
             root.commit()
+
+    def on_commit(self, callback: Callable[[], Any]) -> None:
+        """Have ``callback()`` called once what is done now is committed, by the outermost commit.
+
+        Then the connection is back in the pool, so that slow work, such as sending a mail, holds up nobody. A
+        rollback drops the callback, that of a savepoint too. Where ``transactional=False`` and no transaction has
+        begun, it is called at once. If it raises, the commit stands; the others are called nevertheless.
+        """
+        self._guard.check("on_commit()")
+        self._autobegin()
+        add_callback(self._transaction, callback)
 
     def prepare(self) -> None:
         """Flush what is left, and have every database promise that it can commit.

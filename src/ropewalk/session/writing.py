@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import length_hint
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..exc import InvalidRequestError, SAWarning
+from ..exc import FlushError, InvalidRequestError, SAWarning
 from ..kernel.collector import paused_for
 from ..kernel.listening import forget_silent
 from ..state.instance import DELETED, DETACHED, PERSISTENT, InstanceState
@@ -17,7 +17,6 @@ from ..state.parting import Parting
 from ..unitofwork.flush import flush
 from ..unitofwork.work import Outcome, Work
 from . import bulk, cascading, merging, moves, reading
-from .callbacks import add_callback
 from .cascading import Cascading
 from .running import calls_of
 from .telling import FlushListeners
@@ -283,17 +282,6 @@ class Writing(Upserting, Cascading):
         if self._transaction is None and self.transactional:
             self._need_transaction()
 
-    def on_commit(self, callback: Callable[[], Any]) -> None:
-        """Have ``callback()`` called once what is done now is committed, by the outermost commit.
-
-        Then the connection is back in the pool, so that slow work, such as sending a mail, holds up nobody. A
-        rollback drops the callback, that of a savepoint too. Where ``transactional=False`` and no transaction has
-        begun, it is called at once. If it raises, the commit stands; the others are called nevertheless.
-        """
-        self._guard.check("on_commit()")
-        self._autobegin()
-        add_callback(self._transaction, callback)
-
     def flush(self, objects: Iterable[Any] | None = None) -> None:
         """Write what is new, changed and deleted to the database, in one transaction.
 
@@ -352,7 +340,7 @@ class Writing(Upserting, Cascading):
                 else:
                     for state in new if new is not self._new else outcome.inserted:
                         self._new.pop(state, None)
-                for state in list(deleted):
+                for state in outcome.deleted:  # and not what a listener has marked meanwhile
                     self._deleted.pop(state, None)
                 if outcome.lost:
                     moves.release(self, outcome.lost)  # type: ignore[arg-type]
@@ -402,7 +390,7 @@ class Writing(Upserting, Cascading):
             if self._is_clean():
                 return
             self.flush()
-        raise InvalidRequestError("100 flushes in a row left something to flush: does a hook change objects each time?")
+        raise FlushError("100 flushes in a row left something to flush: does a hook change objects each time?")
 
     def _unit(self) -> Unit:
         """Give the transaction to work in: the session's, or one of its own in the non-transactional mode."""

@@ -21,6 +21,7 @@ from .cascading import Cascading
 from .running import calls_of
 from .telling import FlushListeners
 from .transaction import SessionTransactionOrigin
+from .unit import Unit
 from .upserting import Upserting
 
 if TYPE_CHECKING:
@@ -29,29 +30,6 @@ if TYPE_CHECKING:
     from .transaction import SessionTransaction
 
 T = TypeVar("T")
-
-
-class Unit:
-    """A ``with`` block around one piece of work; ``own`` says that its transaction ends with it."""
-
-    __slots__ = ("own", "transaction")
-
-    def __init__(self, transaction: SessionTransaction, own: bool) -> None:
-        self.transaction = transaction
-        self.own = own
-
-    def __enter__(self) -> SessionTransaction:
-        return self.transaction
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if not self.own:
-            return
-        if error is None:
-            self.transaction.commit()
-            return
-        if self.transaction.is_active:
-            self.transaction.fail(error)
-        self.transaction.close()
 
 
 class Writing(Upserting, Cascading):

@@ -205,6 +205,18 @@ def test_a_join_shares_one_attribute_among_columns_of_one_name_if_told_so():
     assert mapper.key_of[berths.c.ship_id] == mapper.key_of[ships.c.ship_id] == "id"
 
 
+def test_a_join_with_columns_of_one_name_has_to_be_told_what_they_are():
+    berths_too = Table("berths", MetaData(), Column("title", Integer), Column("ship_id", ForeignKey(ships.c.ship_id)))
+    both = join(ships, berths_too, ships.c.ship_id == berths_too.c.ship_id)
+    told = {"id": [ships.c.ship_id, berths_too.c.ship_id]}
+    with pytest.raises(InvalidRequestError, match=r"ships.title and berths.title have the same name.*berths_title"):
+        Mapper(Ship, both, told)
+    apart = Mapper(Ship, both, {**told, "berths_title": berths_too.c.title})
+    assert apart.column_props["title"].columns == [ships.c.title]
+    assert apart.column_props["berths_title"].columns == [berths_too.c.title]
+    assert "title" in keys(Mapper(Ship, both, told, exclude_properties=[berths_too.c.title]))
+
+
 def test_a_join_knows_its_tables():
     mapper = Mapper(Ship, joined(), {"id": [ships.c.ship_id, berths.c.ship_id]})
     assert mapper.tables == (ships, berths)

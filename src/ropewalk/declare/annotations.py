@@ -22,12 +22,13 @@ class Annotation:
       kind.
     :ivar inner: what stands between the brackets of ``Mapped[...]`` (or the whole annotation), with every
       name that is known by now put in. What is not known yet stays as ``typing.ForwardRef``.
+    :ivar elsewhere: quoted names that are those of mapped classes of another registry, and these classes.
     :ivar written: the same, with nothing put in inside of it.
     :ivar raw: the annotation as the class has it.
     :ivar origin: the class in whose body it stands.
     """
 
-    __slots__ = ("container", "inner", "origin", "raw", "written")
+    __slots__ = ("container", "elsewhere", "inner", "origin", "raw", "written")
 
     def __init__(self, raw: Any, container: type | None, inner: Any, origin: type, written: Any) -> None:
         self.raw = raw
@@ -35,6 +36,7 @@ class Annotation:
         self.inner = inner
         self.origin = origin
         self.written = written
+        self.elsewhere: dict[str, type] = {}
 
     def __repr__(self) -> str:
         return f"<Annotation {self.raw!r}>"
@@ -60,7 +62,9 @@ def read_annotation(raw: Any, class_: type, origin: type) -> Annotation:
         written = typing.get_args(written)[0]
     else:
         container = None
-    return Annotation(raw, container, _resolve(written, names, ()), origin, written)
+    found = Annotation(raw, container, _resolve(written, names, ()), origin, written)
+    found.elsewhere = names.elsewhere
+    return found
 
 
 def is_class_var(annotation: Annotation) -> bool:
@@ -89,6 +93,9 @@ def _resolve(python_type: Any, names: _Names, within: tuple[Any, ...]) -> Any:
         value = names.evaluate(text)
         if any(value is outer for outer in within):
             return python_type
+        if names.is_of_another_registry(value):
+            names.elsewhere[text] = value
+            return typing.ForwardRef(text)
         return _resolve(value, names, within)
     return _with_resolved_arguments(python_type, names, (*within, python_type))
 
@@ -125,6 +132,7 @@ class _Names(dict[str, Any]):
         module = sys.modules.get(origin.__module__)
         self._module = module.__dict__ if module is not None else {}
         self._origin = origin
+        self.elsewhere: dict[str, type] = {}
 
     def __missing__(self, name: str) -> Any:
         if name in self._module:
@@ -141,6 +149,13 @@ class _Names(dict[str, Any]):
         if hasattr(builtins, name):
             return getattr(builtins, name)
         return _Unknown(name)
+
+    def is_of_another_registry(self, value: Any) -> bool:
+        """Whether a quoted name met a class that its own registry may yet have another of that name for."""
+        if not isinstance(value, type) or "__mapper__" not in value.__dict__:
+            return False
+        own = getattr(self._class, "registry", None)
+        return own is not None and value.__dict__["__mapper__"].registry is not own
 
     def evaluate(self, text: str) -> Any:
         try:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from ..exc import ArgumentError, MappedAnnotationError
+from ..exc import ArgumentError, InvalidRequestError, MappedAnnotationError
 from ..instrumentation.attributes import DynamicMapped, WriteOnlyMapped
 from ..kernel.symbols import NO_ARG
 from ..mapping.relationships import RelationshipProperty
@@ -43,6 +43,8 @@ def scan_relationship(prop: RelationshipProperty, class_: type, key: str, annota
         prop.given_uselist = prop.uselist = False
     if prop.argument is None:
         prop.argument = _target(target, where, annotation)
+        if prop.argument in annotation.elsewhere:
+            prop.argument = _own_or(prop, prop.argument, annotation.elsewhere[prop.argument])
     _check_default_factory(prop, where, collection)
 
 
@@ -95,6 +97,18 @@ def _target(python_type: Any, where: str, annotation: Annotation) -> Any:
         f'{where}: the annotation {annotation.raw!r} does not name one mapped class. Write Mapped["Other"], '
         'Mapped["Other | None"] or Mapped[list["Other"]], or give the class to relationship().'
     )
+
+
+def _own_or(prop: RelationshipProperty, name: str, other: type) -> Callable[[], type]:
+    """Return what finds the class of that name in the relationship's own registry, or else the ``other`` one."""
+
+    def find() -> type:
+        try:
+            return prop.parent.registry.find_class(name)  # type: ignore[no-any-return]
+        except InvalidRequestError:
+            return other
+
+    return find
 
 
 def _check_default_factory(prop: RelationshipProperty, where: str, collection: Any) -> None:

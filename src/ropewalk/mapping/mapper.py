@@ -158,6 +158,8 @@ class Mapper(CacheKeyed, Generic[T]):
             elif column not in self.key_of and self._wanted(column):
                 key = moved.get(column.key, self._prefix + column.key)
                 if key in self.column_props:
+                    if self.inherits is None:
+                        raise self._same_name(key, column)
                     self.column_props[key].columns.append(column)
                     self.key_of[column] = key
                 elif key not in properties:
@@ -172,6 +174,16 @@ class Mapper(CacheKeyed, Generic[T]):
         for key, thing in properties.items():
             if key not in self.props or self.props[key] is not thing:
                 self.add_property(key, thing)
+
+    def _same_name(self, key: str, column: Any) -> InvalidRequestError:
+        first = self.column_props[key].columns[0]
+        name, other = first.table.name, column.table.name
+        return InvalidRequestError(
+            f"{self}: {name}.{first.key} and {other}.{column.key} have the same name, and nobody says whether they are "
+            f"one attribute. Say it: "
+            f'properties={{"{key}": [{name}.c.{first.key}, {other}.c.{column.key}]}} if they always hold the same, '
+            f'properties={{"{other}_{key}": {other}.c.{column.key}}} if not; or leave one out with exclude_properties.'
+        )
 
     def _wanted(self, column: Any) -> bool:
         names = {column.key, column.name, column}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import Connection, Engine
 
 from ..exc import InvalidRequestError, SAWarning
+from .forks import remember
 from .holders import here
 from .waiting import connect
 
@@ -69,6 +70,7 @@ def enlist(
         connection = connect(bind)
         if transaction.taken is None:
             transaction.taken = here()
+        remember(bind)
     try:
         options = _all_options(transaction, options)
         if options:

@@ -21,6 +21,7 @@ from .asking import Asking
 from .autobegin import FirstChange
 from .binds import Bind, Binds, check_bind, entity_mapper, metadata_bind, unbound
 from .extensions import extend_session
+from .forks import watch_forks
 from .guard import Guard
 from .holders import tell_holders
 from .transacting import Transacting
@@ -312,3 +313,4 @@ def _tell_holders(error: BaseException, engine: Engine) -> None:
 
 
 on_timeout.append(_tell_holders)
+watch_forks(Session._all)

@@ -9,14 +9,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from . import attributes, get, graphs, load, memory, query, report, scaling, shards, startup, write
+from . import attributes, get, graphs, load, memory, query, report, scaling, shards, startup, transactions, write
 from .contenders import Orm
 from .databases import Database, Postgresql, Sqlite, Unavailable
 from .harness import OURS, SMOKE, SQLALCHEMY, Row, Work, describe, measure
 
 GROUPS: dict[str, ModuleType] = {
     module.__name__.rpartition(".")[2]: module
-    for module in (load, write, get, query, attributes, memory, startup, graphs, shards, scaling)
+    for module in (load, write, get, query, attributes, memory, startup, graphs, transactions, shards, scaling)
 }
 DATABASES: dict[str, type[Database]] = {kind.name: kind for kind in (Sqlite, Postgresql)}
 

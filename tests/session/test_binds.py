@@ -1,7 +1,7 @@
 """Which engine serves what: one per session, per class, per table, or the metadata's."""
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, Table, create_engine, insert, select, text
+from sqlalchemy import Column, Integer, MetaData, Table, create_engine, event, insert, select, text
 
 from ropewalk.declare import DeclarativeBase, Mapped, mapped_column, registry
 from ropewalk.exc import ArgumentError, UnboundExecutionError, UnmappedClassError
@@ -233,3 +233,63 @@ def test_a_statement_knows_its_mapper(Cat):
     assert entity_mapper(select(Cat)) is Cat.__mapper__
     assert entity_mapper(select(aliased(Cat))) is Cat.__mapper__
     assert entity_mapper(select(Cat.__table__)) is None
+
+
+def test_a_schema_translate_map_of_the_session_reaches_its_flushes(sqlite_engine):
+    class Base(DeclarativeBase):
+        pass
+
+    class Elsewhere(Base):
+        __tablename__ = "elsewhere"
+        __table_args__ = {"schema": "per_tenant"}
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+        name: Mapped[str]
+
+    options = {"schema_translate_map": {"per_tenant": None}}
+    Base.metadata.create_all(sqlite_engine.execution_options(**options))
+    for make in (
+        lambda: Session(sqlite_engine, execution_options=options),
+        lambda: Session(sqlite_engine.execution_options(**options)),
+    ):
+        with make() as session:
+            session.add_all(Elsewhere(name=str(n)) for n in range(3))
+            session.flush()
+            first = session.get(Elsewhere, 1)
+            first.name = "changed"
+            session.flush()
+            session.delete(first)
+            session.flush()
+            assert session.query(Elsewhere).count() == 2
+            session.rollback()
+    with Session(sqlite_engine) as session:
+        session.begin(execution_options=options)
+        session.add(Elsewhere(name="x"))
+        session.commit()
+    with sqlite_engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT name FROM elsewhere").scalars().all() == ["x"]
+
+
+def test_a_listener_for_core_statements_sees_the_inserts_of_a_batch(sqlite_engine):
+    class Base(DeclarativeBase):
+        pass
+
+    class Thing(Base):
+        __tablename__ = "thing"
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+        name: Mapped[str]
+
+    Base.metadata.create_all(sqlite_engine)
+    seen = []
+
+    @event.listens_for(sqlite_engine, "before_execute")
+    def note(connection, statement, many, parameters, options):
+        seen.append((type(statement).__name__, many or [parameters]))
+
+    with Session(sqlite_engine) as session:
+        session.add_all(Thing(name=str(n)) for n in range(3))
+        session.commit()
+        assert [thing.id for thing in session.scalars(select(Thing))] == [1, 2, 3]
+    inserts = [parameters for kind, parameters in seen if kind == "Insert"]
+    assert [row["name"] for batch in inserts for row in batch] == ["0", "1", "2"]

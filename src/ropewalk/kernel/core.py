@@ -220,6 +220,13 @@ def is_quiet(connection: Connection) -> bool:
     )
 
 
+def asks_for_statements(connection: Connection) -> bool:
+    """Whether somebody listens who is given Core's own statements, and could change them."""
+    if not (connection._has_events or connection.engine._has_events):
+        return False
+    return bool(connection.dispatch.before_execute or connection.dispatch.after_execute)
+
+
 # Drivers whose cursors need no preparation by an execution context of the dialect.
 _TEXT_DIALECTS = frozenset({"sqlite", "postgresql", "mysql", "mariadb"})
 

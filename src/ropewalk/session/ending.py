@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 def entries_of(transaction: SessionTransaction) -> list[Entry]:
     """Return the connections that take part, each once."""
     # each stands there under itself and under its engine
+    if len(transaction._connections) == 2:  # the most usual: one
+        return [next(iter(transaction._connections.values()))]
     return [entry for key, entry in transaction._connections.items() if key is entry.connection]
 
 

@@ -10,24 +10,28 @@ import os
 import sys
 import time
 from collections.abc import Iterable
+from types import CodeType
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
 
 if TYPE_CHECKING:
-    from types import CodeType
-
     from .session import Session
 
 PACKAGE = os.path.dirname(os.path.dirname(__file__))
 
-Place = tuple[float, "CodeType | None", int]
+_ours: set[CodeType] = set()  # functions of the package, which are found quicker than compared by name
+
+Place = tuple[float, CodeType | None, int]
 
 
 def here() -> Place:
     """Return the time, and the place in the program that called us."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
+    while (code := frame.f_code) in _ours or code.co_filename.startswith(PACKAGE):
+        _ours.add(code)
+        if frame.f_back is None:
+            break
         frame = frame.f_back
     return time.monotonic(), frame.f_code, frame.f_lineno
 

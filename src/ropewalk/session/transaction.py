@@ -9,8 +9,8 @@ key in it.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,21 @@ class SessionTransactionOrigin(enum.Enum):
     BEGIN = 1
     BEGIN_NESTED = 2
     SUBTRANSACTION = 3
+
+
+class _Ending:
+    """A ``with`` block in which a transaction must not be ended by others."""
+
+    __slots__ = ("_transaction",)
+
+    def __init__(self, transaction: SessionTransaction) -> None:
+        self._transaction = transaction
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *exception: object) -> None:
+        self._transaction._doing = ""
 
 
 class SessionTransaction:
@@ -157,13 +172,9 @@ class SessionTransaction:
                 f"it raise an exception to have all rolled back."
             )
 
-    @contextmanager
-    def _ending(self, what: str) -> Iterator[None]:
+    def _ending(self, what: str) -> _Ending:
         self._doing = what
-        try:
-            yield
-        finally:
-            self._doing = ""
+        return _Ending(self)
 
     def refuse_after_end(self) -> None:
         """Refuse to do more inside a ``with`` block whose own transaction has ended."""

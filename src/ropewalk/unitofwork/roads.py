@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from sqlalchemy import Column, Connection
 from sqlalchemy.engine import Dialect
 
-from ..kernel.core import is_quiet
+from ..kernel.core import asks_for_statements, is_quiet
 from .by_arrays import ArrayDelete, ArrayInsert, ArrayUpdate
 from .by_values import LoudInsert, ValuesDelete, ValuesInsert, ValuesUpdate
 from .dialects import ArrayType, Convert, all_plain, array_type, placeholder_of, speaks_arrays
@@ -65,8 +65,10 @@ def delete_road(shape: DeleteShape, connection: Connection, core: bool = False) 
 def _road(shape: Any, connection: Connection, core: bool, make: Callable[..., Any]) -> Any:
     """Return what is prepared for a shape and a dialect, or prepare it."""
     dialect = connection.dialect
-    # A statement that shall be rewritten for other schemas must be seen by Core.
-    translated = core and "schema_translate_map" in connection.get_execution_options()
+    # A statement that shall be rewritten for other schemas, or by a listener, must be one of Core.
+    translated = core and (
+        "schema_translate_map" in connection.get_execution_options() or asks_for_statements(connection)
+    )
     prepared = shape.prepared.get((dialect, core, translated))
     if prepared is None:
         prepared = make(shape, connection, core, translated)

@@ -420,3 +420,44 @@ def test_attributes_without_listeners_are_written_as_before() -> None:
     event.listen(Thing.heard, "set", lambda *_: None)
     assert "heard" not in manager.plain
     assert "other" in manager.plain
+
+
+def test_validators_see_all_of_a_collection_that_is_replaced() -> None:
+    seen: list[Any] = []
+
+    class Own(DeclarativeBase):
+        pass
+
+    class Part(Own):
+        __tablename__ = "part"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        name: Mapped[str]
+        whole_id: Mapped[int] = mapped_column(ForeignKey("whole.id"))
+
+    class Whole(Own):
+        __tablename__ = "whole"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        name: Mapped[str]
+        parts: Mapped[list[Part]] = relationship()
+
+        @validates("parts", "name", include_removes=True)
+        def check(self, key: str, value: Any, is_remove: bool) -> Any:
+            seen.append((value if isinstance(value, str) else value.name, is_remove))
+            return Part(name=value) if key == "parts" and isinstance(value, str) else value
+
+    whole = Whole(name="x")
+    del whole.name
+    whole.parts = ["a", "b"]  # type: ignore[list-item]
+    kept = whole.parts[1]
+    whole.parts = [kept, "c"]  # type: ignore[list-item]
+    assert [part.name for part in whole.parts] == ["b", "c"]
+    assert whole.parts[0] is kept
+    assert seen == [
+        ("x", False),
+        ("x", True),
+        ("a", False),
+        ("b", False),
+        ("b", False),
+        ("c", False),
+        ("a", True),
+    ]

@@ -247,7 +247,7 @@ def test_a_validator_sees_what_comes() -> None:
     p.children = [a, b]
     c.parent = p
     c.parent = None
-    assert seen == [("children", a), ("children", b), ("children", c)]
+    assert seen == [("children", a), ("children", a), ("children", b), ("children", c)]
 
 
 def test_a_validator_sees_removals_if_it_asks() -> None:

@@ -21,20 +21,22 @@ class CollectionAdapter:
     :ivar relation: the relation that the collection is the value of.
     :ivar state: the owner's state.
     :ivar doubles: an object may be in the list twice.
+    :ivar validated: what comes in has been through the class's validator already.
     :ivar untouched: made because a new object's attribute was read, and nobody has taken anything out of it.
     """
 
-    __slots__ = ("doubles", "relation", "state", "untouched")
+    __slots__ = ("doubles", "relation", "state", "untouched", "validated")
 
     relation: Membership
     state: InstanceState
     doubles: bool
     untouched: bool
+    validated: bool
 
     def __init__(self, relation: Membership, state: InstanceState) -> None:
         self.relation = relation
         self.state = state
-        self.doubles = self.untouched = False
+        self.doubles = self.untouched = self.validated = False
 
     # -- what programs ask ------------------------------------------------------------
 
@@ -112,7 +114,7 @@ class CollectionAdapter:
     def __setstate__(self, found: Any) -> None:
         self.state, key, self.doubles = found
         self.relation = self.state.mapper.class_manager.relations[key]
-        self.untouched = False
+        self.untouched = self.validated = False
 
     def __repr__(self) -> str:
         return f"<CollectionAdapter of {self.relation!r}>"

@@ -167,7 +167,7 @@ class Membership(Relation):
         if instance is None or instance.__dict__.get(self.key) is not collection:
             if self.before_change(adapter, collection) is None:
                 return item
-        if self.validator is not None:
+        if self.validator is not None and not adapter.validated:
             item = self.validated(instance, item, False)
         if item is None:  # the flush will refuse it
             self.before_change(adapter, collection)
@@ -274,6 +274,8 @@ class Membership(Relation):
         if old is value:
             return  # as after ``obj.children += [...]``
         members = self._members_of(value)
+        if self.validator is not None:
+            members = [self.validated(instance, member, False) for member in members]
         for member in members:
             if member is not None:
                 self.accept(member)
@@ -283,6 +285,7 @@ class Membership(Relation):
         self.before_change(old_adapter, old)
         staying = {id(member) for member in former}
         collection = self.new_collection(state, instance)
+        collection._sa_adapter.validated = True
         try:
             for member in members:
                 stays = id(member) in staying
@@ -292,6 +295,7 @@ class Membership(Relation):
         except BaseException:
             instance.__dict__[key] = old
             raise
+        collection._sa_adapter.validated = False
         wanted = {id(member) for member in members}
         for member in former:
             if id(member) not in wanted and member is not None:

@@ -118,6 +118,9 @@ def make_delattr(
             record(state, self, name)
         if name not in held:
             raise AttributeError(f"{type(self).__name__} object does not have a value for attribute {name!r}")
+        validator = type(self).__mapper__.validators.get(name)
+        if validator is not None and validator[1]["include_removes"]:
+            validator[0](self, name, held[name], True)
         if anybody.removes:
             from .told_attributes import tell_deleted
 

@@ -170,7 +170,15 @@ class Asking:
     def refresh(
         self, instance: object, attribute_names: Iterable[str] | None = None, with_for_update: Any = None
     ) -> None:
-        """Read an object's attributes anew, dropping unflushed changes of them."""
+        """Read an object anew, dropping what was changed in it and is not flushed.
+
+        Relationships that its mapping, or the options of its query, load eagerly are loaded again; others when they
+        are touched.
+
+        :param attribute_names: read these alone, columns and relationships of any kind.
+        :param with_for_update: lock the row: True, or options such as ``{"nowait": True}``.
+        :raises InvalidRequestError: it is not persistent here, an attribute is unknown, or its row is gone.
+        """
         with self._guard("refresh()"):
             refreshing.refresh(self, instance, attribute_names, with_for_update)  # type: ignore[arg-type]
 

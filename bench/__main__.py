@@ -9,14 +9,28 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from . import attributes, get, graphs, load, memory, query, report, scaling, shards, startup, transactions, write
+from . import (
+    attributes,
+    awaited,
+    get,
+    graphs,
+    load,
+    memory,
+    query,
+    report,
+    scaling,
+    shards,
+    startup,
+    transactions,
+    write,
+)
 from .contenders import Orm
 from .databases import Database, Postgresql, Sqlite, Unavailable
 from .harness import OURS, SMOKE, SQLALCHEMY, Row, Work, describe, measure
 
 GROUPS: dict[str, ModuleType] = {
     module.__name__.rpartition(".")[2]: module
-    for module in (load, write, get, query, attributes, memory, startup, graphs, transactions, shards, scaling)
+    for module in (load, write, get, query, attributes, memory, startup, graphs, transactions, awaited, shards, scaling)
 }
 DATABASES: dict[str, type[Database]] = {kind.name: kind for kind in (Sqlite, Postgresql)}
 

@@ -12,6 +12,7 @@ there and filled; when the test is over no connection may be out.
 from __future__ import annotations
 
 import asyncio
+import types
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -79,3 +80,41 @@ def out(engine: AsyncEngine) -> int:
     pool = engine.sync_engine.pool
     assert isinstance(pool, QueuePool)
     return pool.checkedout()
+
+
+async def cancelled_at(place: int, coroutine: Any, again: bool = False) -> int | None:
+    """Await a coroutine, and have this task cancelled while it waits for the ``place``-th time.
+
+    Returns how often it waited, or None if it was cancelled. With ``again`` a second cancellation follows at
+    its next wait.
+    """
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    waits = 0
+
+    @types.coroutine
+    def drive():
+        nonlocal waits
+        step, given = coroutine.send, None
+        while True:
+            try:
+                waiting_for = step(given)
+            except StopIteration as end:
+                return end.value
+            finally:
+                given = None  # an error that was held here would hold what it passed through, cursors too
+            waits += 1
+            if waits == place or (again and waits == place + 1):
+                loop.call_soon(task.cancel)
+            try:
+                given = yield waiting_for
+                step = coroutine.send
+            except BaseException as err:
+                given, step = err, coroutine.throw
+
+    try:
+        await drive()
+    except asyncio.CancelledError:
+        while task.cancelling():
+            task.uncancel()
+        return None
+    return waits

@@ -2,10 +2,9 @@
 
 import asyncio
 import gc
-import types
 
 import pytest
-from asynchronous import AUTHORS, Author, Book, asynchronous, out
+from asynchronous import AUTHORS, Author, Book, asynchronous, cancelled_at, out
 from sqlalchemy import func
 
 from ropewalk import Session, select
@@ -115,44 +114,6 @@ async def test_sync_sessions_have_no_guard_for_tasks(engine):
 
 
 # -- cancellation -----------------------------------------------------------------------------
-
-
-async def cancelled_at(place, coroutine, again=False):
-    """Await a coroutine, and have this task cancelled while it waits for the ``place``-th time.
-
-    Returns how often it waited, or None if it was cancelled. With ``again`` a second cancellation follows at
-    its next wait.
-    """
-    task, loop = asyncio.current_task(), asyncio.get_running_loop()
-    waits = 0
-
-    @types.coroutine
-    def drive():
-        nonlocal waits
-        step, given = coroutine.send, None
-        while True:
-            try:
-                waiting_for = step(given)
-            except StopIteration as end:
-                return end.value
-            finally:
-                given = None  # an error that was held here would hold what it passed through, cursors too
-            waits += 1
-            if waits == place or (again and waits == place + 1):
-                loop.call_soon(task.cancel)
-            try:
-                given = yield waiting_for
-                step = coroutine.send
-            except BaseException as err:
-                given, step = err, coroutine.throw
-
-    try:
-        await drive()
-    except asyncio.CancelledError:
-        while task.cancelling():
-            task.uncancel()
-        return None
-    return waits
 
 
 def _what(task):

@@ -1,0 +1,109 @@
+"""What the end of a transaction does to the session's objects: commit, rollback, release of a savepoint."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from ..exc import SAWarning
+from ..kernel.listening import forget_silent
+from ..state.instance import DELETED, DETACHED, PERSISTENT, InstanceState
+from ..state.parting import Parting
+from . import moves
+from .transaction import SessionTransaction, SessionTransactionOrigin
+
+if TYPE_CHECKING:
+    from ..state.identity import IdentityMap
+
+
+class Restoring:
+    """The part of a Session that puts objects where the database has them."""
+
+    if TYPE_CHECKING:
+        identity_map: IdentityMap
+        expire_on_commit: bool
+        dispatch: Any
+        _new: dict[InstanceState, Any]
+        _deleted: dict[InstanceState, Any]
+        _first_change: Any
+        _heard: Any
+
+        def _is_clean(self) -> bool: ...
+
+    def _committed(self, transaction: SessionTransaction) -> None:
+        parting = Parting("the commit of its deletion") if transaction.deleted else None
+        for state in transaction.deleted:
+            if state.status == DELETED:
+                state.set_extra("was_deleted", True)
+                state.status = DETACHED
+                state.owner = None
+                state.parting = parting
+                if self._heard is not None and (instance := state()) is not None:
+                    self.dispatch.deleted_to_detached(self, instance)
+        self.identity_map.orphans.clear()
+        if self.expire_on_commit and transaction.origin is not SessionTransactionOrigin.SUBTRANSACTION:
+            moves.expire(self.identity_map.all_states())
+
+    def _rolled_back(self, transaction: SessionTransaction) -> None:
+        if transaction.origin is SessionTransactionOrigin.SUBTRANSACTION and not (
+            transaction.born or transaction.deleted or transaction.rekeyed
+        ):
+            return  # a flush of its own took nothing over, so its objects stand as before
+        self._restore(transaction)
+
+    def _discard_late_changes(self, transaction: SessionTransaction) -> None:
+        """At the rollback() that a failed flush asked for, drop what was done to objects after it."""
+        if transaction.origin is not SessionTransactionOrigin.SUBTRANSACTION and not self._is_clean():
+            warnings.warn(
+                "Objects were added, changed or deleted after this session's transaction had been rolled back, and "
+                "before rollback() was called: those changes are dropped.",
+                SAWarning,
+                stacklevel=4,
+            )
+            self._restore(transaction)
+
+    def _restore(self, transaction: SessionTransaction | None) -> None:
+        """Put every object where the database has it."""
+        identity_map = self.identity_map
+        born = transaction.born if transaction is not None else {}
+        for state, old in (transaction.rekeyed if transaction is not None else {}).items():
+            if state.owner is identity_map and state.status == PERSISTENT:
+                identity_map.remove(state)
+                state.pk = old
+                if (instance := state()) is not None and state not in born:
+                    identity_map.put(state, instance)
+        moves.release(self, [*born, *self._new], to_transient=True)  # type: ignore[arg-type]
+        if self._heard is not None:
+            for instance in self._deleted.values():
+                self.dispatch.deleted_to_persistent(self, instance)
+        marked = list(self._deleted)  # of which some are deleted, if a flush was interrupted
+        self._deleted.clear()
+        identity_map.orphans.clear()
+        for state in [*(transaction.deleted if transaction is not None else ()), *marked]:
+            instance = state()
+            if state.status == DELETED and instance is not None:
+                state.status = PERSISTENT
+                if state.extra:
+                    state.extra.pop("was_deleted", None)
+                    moves.forget_loss(state)
+                identity_map.put(state, instance)
+                if self._heard is not None:
+                    self.dispatch.deleted_to_persistent(self, instance)
+        if transaction is not None and transaction.nested and not transaction.past_objects:
+            changed = {
+                *transaction.dirty,
+                *transaction.deleted,
+                *identity_map.modified,
+                *identity_map.watched,
+            }
+            moves.expire([state for state in changed if state.status == PERSISTENT])
+        else:
+            moves.expire(identity_map.all_states())
+
+    def _after_transaction(self) -> None:
+        """Called when the outermost transaction has ended."""
+        if self._heard is not None:
+            forget_silent(self)
+        identity_map = self.identity_map
+        if self._first_change is not None and not identity_map.modified:
+            identity_map.modified = self._first_change

@@ -50,6 +50,7 @@ class RelationshipAttribute(JoinTarget, QueryableAttribute[T_co]):  # type: igno
         self._mapper = mapper
         self._of_type = of_type
         self.criteria = criteria
+        self._is_plain = False
 
     if not TYPE_CHECKING:
 
@@ -111,7 +112,17 @@ class RelationshipAttribute(JoinTarget, QueryableAttribute[T_co]):  # type: igno
 
     @property
     def comparator(self) -> Any:
-        return self.expression
+        return self.expression if (redefined := self._redefined()) is None else redefined
+
+    def _redefined(self) -> Any:
+        """The operators that the mapping gives in place of these, or None."""
+        factory = self.prop.comparator_factory  # type: ignore[attr-defined]
+        if factory is None or self._is_plain:
+            return None
+        found = factory(self.prop, self.parent)
+        found.plain = RelationshipAttribute(self._mapper, self.prop, self.parent, self._of_type, self.criteria)
+        found.plain._is_plain = True
+        return found
 
     @property
     def _own_selectable(self) -> Any:
@@ -142,23 +153,31 @@ class RelationshipAttribute(JoinTarget, QueryableAttribute[T_co]):  # type: igno
 
     def any(self, criterion: Any = None, **kwargs: Any) -> Any:
         """Whether a member of the collection fulfils a criterion, or whether there is a member at all."""
+        if (redefined := self._redefined()) is not None:
+            return redefined.any(criterion, **kwargs)
         if not self.relationship.uselist:
             raise InvalidRequestError(f"any() is for collections and {self} holds one object. Use has().")
         return self._exists(criterion, kwargs)
 
     def has(self, criterion: Any = None, **kwargs: Any) -> Any:
         """Whether the object referred to fulfils a criterion, or whether there is one at all."""
+        if (redefined := self._redefined()) is not None:
+            return redefined.has(criterion, **kwargs)
         if self.relationship.uselist:
             raise InvalidRequestError(f"has() is for references and {self} is a collection. Use any().")
         return self._exists(criterion, kwargs)
 
     def contains(self, other: Any, **kwargs: Any) -> Any:
         """Whether ``other`` is a member of the collection."""
+        if (redefined := self._redefined()) is not None:
+            return redefined.contains(other, **kwargs)
         if not self.relationship.uselist:
             raise InvalidRequestError(f"contains() is for collections and {self} holds one object. Use ==.")
         return self._is(other)
 
     def __eq__(self, other: Any) -> Any:
+        if (redefined := self._redefined()) is not None:
+            return redefined == other
         prop = self.relationship
         if other is None:
             if not prop.uselist and prop.direction is MANYTOONE and prop.secondary is None:
@@ -171,6 +190,8 @@ class RelationshipAttribute(JoinTarget, QueryableAttribute[T_co]):  # type: igno
         return self._is(other)
 
     def __ne__(self, other: Any) -> Any:
+        if (redefined := self._redefined()) is not None:
+            return redefined != other
         prop = self.relationship
         own_key = not prop.uselist and prop.direction is MANYTOONE and prop.secondary is None
         if other is None:

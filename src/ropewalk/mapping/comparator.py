@@ -46,3 +46,46 @@ class PropComparator(ColumnOperators if not TYPE_CHECKING else Generic[T]):  # t
         if name.startswith("__"):
             raise AttributeError(name)
         return getattr(self.__clause_element__(), name)
+
+
+class RelationshipComparator(PropComparator):
+    """The operators of a relationship; derive from it for the ``comparator_factory`` of one.
+
+    What a subclass does not define is as usual. It may add methods of its own::
+
+        class Matching(RelationshipProperty.Comparator):
+            def named(self, name):
+                return self.any(Tag.name == name)
+
+        tags: Mapped[list["Tag"]] = relationship(comparator_factory=Matching)
+
+    :ivar plain: the attribute with its usual operators.
+    """
+
+    plain: Any
+
+    def __clause_element__(self) -> Any:
+        return self.plain.expression
+
+    def __eq__(self, other: Any) -> Any:
+        return self.plain == other
+
+    def __ne__(self, other: Any) -> Any:
+        return self.plain != other
+
+    __hash__ = object.__hash__
+
+    def any(self, criterion: Any = None, **kwargs: Any) -> Any:
+        return self.plain.any(criterion, **kwargs)
+
+    def has(self, criterion: Any = None, **kwargs: Any) -> Any:
+        return self.plain.has(criterion, **kwargs)
+
+    def contains(self, other: Any, **kwargs: Any) -> Any:
+        return self.plain.contains(other, **kwargs)
+
+    def of_type(self, entity: Any) -> Any:
+        return self.plain.of_type(entity)
+
+    def and_(self, *criteria: Any) -> Any:
+        return self.plain.and_(*criteria)

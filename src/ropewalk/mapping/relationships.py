@@ -11,6 +11,7 @@ from ..kernel.symbols import MANYTOONE, NO_ARG, RelationshipDirection
 from . import configuring
 from .adapting import JoinHelpers
 from .cascades import CascadeOptions
+from .comparator import RelationshipComparator
 from .joins import JoinCondition
 from .marks import foreign, remote
 from .properties import AttributeOptions, MapperProperty
@@ -54,6 +55,7 @@ class RelationshipProperty(JoinHelpers, MapperProperty):
     """
 
     is_relationship = True
+    Comparator = RelationshipComparator
 
     mapper: Mapper[Any]
     entity: Any

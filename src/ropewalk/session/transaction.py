@@ -110,6 +110,10 @@ class SessionTransaction:
             self.deleted, self.rekeyed = parent.deleted, parent.rekeyed
 
     @property
+    def _parent(self) -> SessionTransaction | None:  # the name in the field's recipe for tests in a savepoint
+        return self.parent
+
+    @property
     def is_active(self) -> bool:
         """Whether work can be done in it."""
         return self.state is TransactionState.ACTIVE
@@ -141,6 +145,11 @@ class SessionTransaction:
             )
         if self.session._context is self:
             self.refuse_after_end()
+        if self._doing:
+            raise InvalidRequestError(
+                "This session's transaction is being rolled back, so no statement can be sent in it any more. What is "
+                "to follow belongs into the next one, which begins once this call has returned."
+            )
         if self.cause is None:
             raise PendingRollbackError(
                 "A transaction within this session's transaction was rolled back, which undid all of it. Call "
@@ -397,7 +406,7 @@ class SessionTransaction:
                 give_back(self, self.finished, invalidate)
         finally:
             # Last, so that whoever was interrupted before finds it here and can close it again.
-            if session._transaction is self:
+            if session._transaction is self or self._is_around(session._transaction):  # a listener began another
                 session._transaction = self.parent
             if self.parent is None:
                 session._after_transaction()

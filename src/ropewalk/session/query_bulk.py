@@ -62,9 +62,11 @@ def _target(query: Any, synchronize: Any) -> tuple[Mapper[Any] | None, Any]:
         )
     mapper = query._mapper
     if mapper is None:
-        tables = {getattr(clause, "table", clause) for clause in query._clauses()}
-        if len(tables) == 1 and isinstance(table := tables.pop(), Table):  # a table stands in a query for its columns
-            return None, table
+        clauses = list(query._clauses())
+        tables = {getattr(clause, "table", clause) for clause in clauses}
+        if len(tables) == 1 and isinstance(table := tables.pop(), Table):
+            if clauses == [table] or len(clauses) >= len(table.c):  # a table stands in a query for its columns
+                return None, table
     if mapper is None or not isinstance(mapper.local_table, Table):
         raise ArgumentError("Query.update() and Query.delete() need a query of one class that is mapped to a table.")
     return mapper, mapper.class_

@@ -272,6 +272,12 @@ def test_criteria_with_parameters(session):
     assert ann.age == 77
 
 
+def test_values_keep_their_order_where_that_is_asked_for(session):
+    ann, *_ = everybody(session)
+    session.execute(update(Sailor).ordered_values((Sailor.age, 3), ("name", "anna")).where(Sailor.id == ann.id))
+    assert (ann.age, ann.name) == (3, "anna")
+
+
 def test_a_misspelt_attribute_is_named(session):
     held = everybody(session)
     with pytest.raises(InvalidRequestError, match="Sailor has no attribute 'full_name'"):

@@ -82,7 +82,7 @@ def has_many_values(statement: Any) -> bool:
 def values_of(statement: Any) -> list[tuple[Any, Any]]:
     """Return what ``values()`` or ``ordered_values()`` was given: column or name, and expression."""
     ordered = getattr(statement, "_ordered_values", None)  # of SQLAlchemy 2.0
-    return list(ordered or (getattr(statement, "_values", None) or {}).items())
+    return list(ordered) if ordered else list((getattr(statement, "_values", None) or {}).items())
 
 
 def has_ordered_values(statement: Any) -> bool:

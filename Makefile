@@ -15,7 +15,7 @@ INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --editable
 # Two installs into one environment must not overlap, whatever -j says.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-oldest test-loud soak lint format bench bench-smoke conformance clean
+.PHONY: help demo test test-oldest test-loud soak soak-ropes lint format bench bench-smoke conformance clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -42,6 +42,9 @@ SOAK ?= --url sqlite:///$(CURDIR)/build/soak.db --processes 8 --seconds 600
 soak: $(VENV)/test.done ## ten minutes of transfers by eight processes, some of which are killed
 	@mkdir -p build
 	cd tests && $(abspath $(PY)) -m faults.soak $(SOAK)
+
+soak-ropes: $(VENV)/test.done ## ropes under load, in the long form
+	ROPEWALK_SOAK=1 $(PY) -m pytest tests/ropes/test_load.py $(ARGS)
 
 lint: $(VENV)/lint.done ## style, types and the floors of ARCHITECTURE.md
 	$(PY) -m ruff check .

@@ -27,6 +27,9 @@ _kept_from_parent: list[Any] = []
 at_exit: list[Work] = []
 """What is done when the interpreter ends, while everything still works."""
 
+at_thread_end: list[Callable[[int], None]] = []
+"""What a thread does, if it has used a jenny, when it ends; called with its number."""
+
 after_fork: list[Callable[[], list[Any]]] = []
 """Called in a child process; each returns the sessions of the parent's scopes."""
 
@@ -42,6 +45,8 @@ class _LastWill:
     def __del__(self) -> None:
         if not sys.is_finalizing():
             do_what_is_left(self.ident)
+            for work in at_thread_end:
+                work(self.ident)
 
 
 def enlist() -> None:

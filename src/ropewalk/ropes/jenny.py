@@ -460,6 +460,14 @@ def _close_at_exit() -> None:
                 rope._end_quietly()
 
 
+def _close_at_thread_end(ident: int) -> None:
+    """Close what is tied to functions of a thread that has ended, and that something keeps; no more runs there."""
+    for jenny in list(jennies):
+        for rope in list(jenny._open.values()):
+            if rope.thread == ident and rope.kind in ("function", "coroutine"):
+                rope._end_quietly()
+
+
 def _sessions_of_the_parent() -> list[Any]:
     found: list[Any] = []
     for jenny in list(jennies):
@@ -473,4 +481,5 @@ def _sessions_of_the_parent() -> list[Any]:
 
 
 closing.at_exit.append(_close_at_exit)
+closing.at_thread_end.append(_close_at_thread_end)
 closing.after_fork.append(_sessions_of_the_parent)

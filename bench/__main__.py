@@ -18,6 +18,7 @@ from . import (
     memory,
     query,
     report,
+    ropes,
     scaling,
     shards,
     startup,
@@ -30,7 +31,21 @@ from .harness import OURS, SMOKE, SQLALCHEMY, Row, Work, describe, measure
 
 GROUPS: dict[str, ModuleType] = {
     module.__name__.rpartition(".")[2]: module
-    for module in (load, write, get, query, attributes, memory, startup, graphs, transactions, awaited, shards, scaling)
+    for module in (
+        load,
+        write,
+        get,
+        query,
+        attributes,
+        memory,
+        startup,
+        graphs,
+        transactions,
+        awaited,
+        shards,
+        scaling,
+        ropes,
+    )
 }
 DATABASES: dict[str, type[Database]] = {kind.name: kind for kind in (Sqlite, Postgresql)}
 

@@ -16,6 +16,8 @@ import types
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import pytest
+import sqlalchemy
 from sqlalchemy import URL, ForeignKey, String, insert
 from sqlalchemy.pool import QueuePool
 
@@ -43,6 +45,12 @@ class Book(Base):
     title: Mapped[str] = mapped_column(String(30))
     author_id: Mapped[int] = mapped_column(ForeignKey("author.id"))
     author: Mapped[Author] = relationship(back_populates="books")
+
+
+# Core learnt with 2.1 to throw away a connection of aiosqlite without waiting for it.
+skip_old_aiosqlite = pytest.mark.databases(
+    *(("postgresql",) if sqlalchemy.__version__ < "2.1" else ("sqlite", "postgresql"))
+)
 
 
 def asynchronous(test: Callable[[AsyncEngine], Awaitable[None]]) -> Callable[[URL], None]:

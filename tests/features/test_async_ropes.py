@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from asynchronous import AUTHORS, Author, asynchronous, cancelled_at, out
+from asynchronous import AUTHORS, Author, asynchronous, cancelled_at, out, skip_old_aiosqlite
 from sqlalchemy import func
 
 from ropewalk import SessionJenny, inspect, select
@@ -66,6 +66,7 @@ async def test_roped_coroutine(engine):
         assert await session.scalar(COUNT) == AUTHORS + 1
 
 
+@skip_old_aiosqlite
 @asynchronous
 async def test_cancelled_at_each_step_nothing_is_left(engine):
     jenny = SessionJenny(async_sessionmaker(engine))

@@ -436,7 +436,7 @@ async def test_engines_by_class_and_table(engine):
     session.bind = other
     assert session.bind is other and session.sync_session.bind is other.sync_engine
     session.sync_session.bind = create_async_engine(engine.url).sync_engine
-    with pytest.raises(exc.AsyncBindNotFound, match="bind_mapper"):
+    with pytest.raises(InvalidRequestError, match="bind_mapper"):
         _ = session.bind
     session.bind = None
     assert session.bind is None

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+import sqlalchemy
 from asynchronous import AUTHORS, BOOKS_EACH, Author, Book, asynchronous, out
 from sqlalchemy import func, text
 
@@ -40,8 +41,9 @@ async def test_all_of_it_and_some_of_it(engine):
     async with AsyncSession(engine) as session:
         assert [a.id for a in await (await session.stream_scalars(ORDERED)).all()] == IDS
         assert (await (await session.stream_scalars(ORDERED)).first()).id == 1
-        frozen = await (await session.stream(ORDERED)).freeze()
-        assert [a.id for a in frozen().scalars().all()] == IDS
+        if sqlalchemy.__version__ >= "2.1":  # 2.0 cannot freeze a stream of single objects
+            frozen = await (await session.stream(ORDERED)).freeze()
+            assert [a.id for a in frozen().scalars().all()] == IDS
         assert (await (await session.stream(ORDERED.where(Author.id == 3))).scalar_one()).id == 3
 
 

@@ -4,7 +4,7 @@ import asyncio
 import gc
 
 import pytest
-from asynchronous import AUTHORS, Author, Book, asynchronous, cancelled_at, out
+from asynchronous import AUTHORS, Author, Book, asynchronous, cancelled_at, out, skip_old_aiosqlite
 from sqlalchemy import func
 
 from ropewalk import Session, select
@@ -146,6 +146,7 @@ async def work_in_blocks(make, name):
         await session.scalars(select(Author))
 
 
+@skip_old_aiosqlite
 @pytest.mark.parametrize("again", [False, True], ids=["once", "twice"])
 @pytest.mark.parametrize("work", [work_of_each_kind, work_in_blocks])
 def test_cancelled_at_each_step_nothing_is_left(async_url, work, again):

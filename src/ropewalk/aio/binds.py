@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.util import immutabledict
 
 from ..session.session import Session
-from .bridge import AsyncBind, exc, sync_side
+from .bridge import AsyncBind, AsyncBindNotFound, sync_side
 
 
 class AsyncBinds:
@@ -25,7 +25,7 @@ class AsyncBinds:
         for known in (self._async_bind, *self._async_binds.values()):
             if known is not None and sync_side(known) is bind:
                 return known
-        raise exc.AsyncBindNotFound(
+        raise AsyncBindNotFound(
             f"Can't translate bind {bind!r} into an async one: it was given to the sync session directly. Name binds "
             f"on the {type(self).__name__}, with bind=, binds=, bind_mapper() or bind_table()."
         )

@@ -33,8 +33,11 @@ from sqlalchemy.ext.asyncio.engine import _get_sync_engine_or_connection
 from sqlalchemy.ext.asyncio.result import _ensure_sync_result
 from sqlalchemy.util.concurrency import greenlet_spawn, in_greenlet
 
+from ..exc import InvalidRequestError
+
 __all__ = [
     "AsyncBind",
+    "AsyncBindNotFound",
     "AsyncConnection",
     "AsyncEngine",
     "AsyncMappingResult",
@@ -60,6 +63,9 @@ T_co = TypeVar("T_co", covariant=True)
 R = TypeVar("R", bound=Result[Any])
 
 AsyncBind = AsyncEngine | AsyncConnection
+
+AsyncBindNotFound: type[InvalidRequestError] = getattr(exc, "AsyncBindNotFound", InvalidRequestError)
+"""A sync engine whose async one is not known; SQLAlchemy 2.0 has no class of its own for it."""
 
 spawn = greenlet_spawn
 """``await spawn(function, ...)`` runs sync code, and awaits for it what its driver awaits. One for each call."""

@@ -207,3 +207,27 @@ def test_each_thread_with_a_session_of_its_own_is_left_alone(database):
 
     with ThreadPoolExecutor(count) as pool:
         assert list(pool.map(work, range(count), timeout=LONG)) == [[1, 2, 3]] * count
+
+
+def test_the_error_shows_where_both_threads_are(database):
+    def the_busy_one(session):
+        return session.get(Gate, 2)
+
+    def the_intruder(session):
+        session.get(Gate, 3)
+
+    with Session(database) as session:
+        pause = Pause(database)
+        busy = in_thread("busy", lambda: the_busy_one(session))
+        try:
+            assert pause.inside.wait(LONG)
+            with pytest.raises(IllegalStateChangeError) as caught:
+                the_intruder(session)
+        finally:
+            pause.go_on.set()
+        assert busy.result(LONG).id == 2
+    other, own = caught.value.__notes__
+    assert "Thread 'busy" in other
+    assert "the_busy_one" in other
+    assert "the_intruder" in own
+    assert "the_intruder" not in other

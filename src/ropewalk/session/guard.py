@@ -8,13 +8,18 @@ AsyncSession tasks are told apart in the same way (``aio/guard.py``).
 
 from __future__ import annotations
 
+import sys
 import threading
-from types import TracebackType
+import traceback
+from types import FrameType, TracebackType
 from typing import Any
 
 from ..exc import IllegalStateChangeError
 
 _ident = threading.get_ident
+
+SHOWN = 20
+"""Lines of a stack in an error: enough to lead out of this package into the program."""
 
 
 class Guard:
@@ -46,11 +51,16 @@ class Guard:
 
     def refuse(self, what: str) -> None:
         inside = next((t.name for t in threading.enumerate() if t.ident == self.holder), "a thread that has ended")
-        raise IllegalStateChangeError(
+        error = IllegalStateChangeError(
             f"Thread {threading.current_thread().name!r} called {what} on a session while thread {inside!r} is inside "
             f"its {self.what}. A session serves one thread at a time: give each thread a session of its own, such as "
             f"with sessionmaker() or scoped_session()."
         )
+        other = sys._current_frames().get(self.holder)
+        if other is not None:
+            error.add_note(f"Thread {inside!r} is here:\n{_stack(other)}")
+        error.add_note(f"Thread {threading.current_thread().name!r} is here:\n{_stack(sys._getframe(1))}")
+        raise error
 
     def __enter__(self) -> Guard:
         return self
@@ -62,3 +72,7 @@ class Guard:
         if not self.depth:
             self.holder = 0
         return None
+
+
+def _stack(frame: FrameType) -> str:
+    return "".join(traceback.format_list(traceback.extract_stack(frame)[-SHOWN:])).rstrip()

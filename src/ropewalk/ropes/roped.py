@@ -53,9 +53,12 @@ def _name(function: Any) -> str:
 def _plain(jenny: SessionJenny[Any], options: Options, function: Any) -> Any:
     where = _where(function)
 
+    nested = options.propagation == "nested"
+
     def once(args: tuple[Any, ...], kwargs: dict[str, Any], scope: Scope[Any]) -> Any:
         try:
-            run(scope._begin(scope.rope))  # type: ignore[arg-type]
+            if nested:
+                run(scope._begin(scope.rope))  # type: ignore[arg-type]
             result = function(*args, **kwargs)
         except BaseException as error:
             run(scope.leave(error))

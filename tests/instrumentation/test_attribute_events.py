@@ -23,6 +23,7 @@ from ropewalk import (
     validates,
 )
 from ropewalk.attributes import OP_APPEND, OP_REPLACE, flag_modified
+from ropewalk.exc import InvalidRequestError
 
 
 class Base(DeclarativeBase):
@@ -461,3 +462,34 @@ def test_validators_see_all_of_a_collection_that_is_replaced() -> None:
         ("c", False),
         ("a", True),
     ]
+
+
+def test_an_attribute_takes_one_validator() -> None:
+    class Own(DeclarativeBase):
+        pass
+
+    class Mixin:
+        @validates("name")
+        def check(self, key: str, value: str) -> str:
+            return "mixin"
+
+    class Good(Mixin, Own):
+        __tablename__ = "good"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        name: Mapped[str]
+
+        @validates("name")
+        def check(self, key: str, value: str) -> str:
+            return "own"
+
+    assert Good(name="x").name == "own"
+    with pytest.raises(InvalidRequestError, match=r"Bad.name has two validators, check\(\) and other\(\)"):
+
+        class Bad(Mixin, Own):
+            __tablename__ = "bad"
+            id: Mapped[int] = mapped_column(primary_key=True)
+            name: Mapped[str]
+
+            @validates("name")
+            def other(self, key: str, value: str) -> str:
+                return value

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from ..exc import InvalidRequestError
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -50,6 +52,12 @@ def find_hooks(class_: type) -> tuple[dict[str, tuple[Any, dict[str, Any]]], Any
             marked = getattr(thing, "__ropewalk_validates__", None)
             if marked is not None:
                 for name in marked[0]:
+                    other = validators.get(name)
+                    if other is not None and other[0].__name__ != thing.__name__:  # else it is overridden
+                        raise InvalidRequestError(
+                            f"{class_.__name__}.{name} has two validators, {other[0].__name__}() and "
+                            f"{thing.__name__}(): an attribute takes one. Call one of them from the other."
+                        )
                     validators[name] = (thing, marked[1])
             if getattr(thing, "__ropewalk_reconstructor__", False):
                 reconstruct = thing

@@ -807,3 +807,14 @@ def test_pass_on():
     core.pass_on(GateEvents, event.registry._EventKey("no gate", "gate_opens", heard.append, None))
     gate.dispatch.gate_opens("open")
     assert heard == ["open"]
+
+
+def test_asks_for_statements():
+    engine = create_engine("sqlite://")
+    with engine.connect() as connection:
+        assert not core.asks_for_statements(connection)
+        event.listen(connection, "before_cursor_execute", lambda *_: None)
+        assert not core.asks_for_statements(connection)
+        event.listen(engine, "after_execute", lambda *_: None)
+    with engine.connect() as connection:
+        assert core.asks_for_statements(connection)

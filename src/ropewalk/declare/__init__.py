@@ -21,6 +21,7 @@ from .declared import declarative_mixin, declared_attr, has_inherited_table
 from .door import map_class
 from .metaclass import DeclarativeAttributeIntercept, DeclarativeMeta, add_mapped_attribute
 from .registry import clear_mappers, configure_mappers, mapper, registry
+from .sentinel import orm_insert_sentinel
 
 __all__ = [
     "DeclarativeAttributeIntercept",
@@ -44,6 +45,7 @@ __all__ = [
     "mapped_as_dataclass",
     "mapped_column",
     "mapper",
+    "orm_insert_sentinel",
     "registry",
     "synonym_for",
     "unmapped_dataclass",

@@ -10,6 +10,7 @@ from sqlalchemy import Column, FromClause, MetaData, Table
 
 from ..exc import ArgumentError, InvalidRequestError, SAWarning
 from ..instrumentation.attributes import QueryableAttribute
+from ..kernel.sentinel import is_left_out
 from ..mapping.mapper import RESERVED, Mapper
 from ..mapping.properties import AttributeOptions, ColumnProperty, MapperProperty, SynonymProperty
 from ..mapping.relationships import RelationshipProperty
@@ -150,7 +151,7 @@ class _Declaration:
                 continue
             self.columns[column] = order
             keys_of_name[column.name].add(key)
-            if self.properties[key] is column and key == column.key:
+            if is_left_out(column) or (self.properties[key] is column and key == column.key):
                 del self.properties[key]
         for name, keys in keys_of_name.items():
             if len(keys) > 1:

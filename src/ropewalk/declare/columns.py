@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Column
+from sqlalchemy import Column, Integer
 from sqlalchemy.sql.operators import ColumnOperators
 from sqlalchemy.sql.schema import SchemaConst
 from sqlalchemy.types import NullType, TypeEngine
@@ -13,6 +13,7 @@ from sqlalchemy.types import NullType, TypeEngine
 from ..exc import ArgumentError, MappedAnnotationError
 from ..instrumentation.attributes import Mapped
 from ..kernel.core import copy_column, merge_column, set_column_type
+from ..kernel.sentinel import is_insert_sentinel, take_sentinel
 from ..kernel.symbols import NO_ARG, NoArg
 from ..mapping.properties import AttributeOptions, ColumnProperty
 from .annotations import Annotation, forward_references
@@ -132,7 +133,9 @@ class MappedColumn(_ColumnInTheMaking[T]):
         """
         name_column(self.column, key)
         if annotation is None:
-            if isinstance(self.column.type, NullType) and not self.column.foreign_keys:
+            if isinstance(self.column.type, NullType) and is_insert_sentinel(self.column):
+                set_column_type(self.column, Integer())
+            elif isinstance(self.column.type, NullType) and not self.column.foreign_keys:
                 raise MappedAnnotationError(
                     f"{class_.__name__}.{key}: mapped_column() has neither a type nor an annotation to take "
                     f"one from. Write `{key}: Mapped[...] = mapped_column()`, or give it a type as in "
@@ -174,6 +177,7 @@ class MappedColumn(_ColumnInTheMaking[T]):
                 f"cannot have a name of its own ({shared.column.name!r}); give it in `{key} = "
                 "mapped_column(name)`."
             )
+        take_sentinel(shared.column, self.column)
         merge_column(shared.column, self.column, with_default=not self.own_default)
         if self.deferred is NO_ARG:
             self.deferred = shared.deferred

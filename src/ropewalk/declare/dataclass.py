@@ -13,6 +13,7 @@ from sqlalchemy.sql.schema import DefaultGenerator
 
 from ..exc import ArgumentError, InvalidRequestError, SAWarning
 from ..instrumentation.attributes import QueryableAttribute
+from ..kernel.sentinel import is_left_out
 from ..kernel.symbols import NO_ARG
 from ..mapping.properties import AttributeOptions, ColumnProperty, MapperProperty
 from .annotations import annotations_of
@@ -94,7 +95,11 @@ def transform(class_: type, scan: ClassScan, arguments: Mapping[str, Any], *, ke
             type.__setattr__(class_, key, default)
     settings = dict(arguments)
     make = settings.pop("dataclass_callable", dataclasses.dataclass)
-    type.__setattr__(class_, "__annotations__", {**_ahead(own, fields), **fields, **own})
+    annotations = {**_ahead(own, fields), **fields, **own}
+    for key in set(annotations) - set(fields):
+        if _no_attribute(scan.attributes.get(key)):
+            del annotations[key]
+    type.__setattr__(class_, "__annotations__", annotations)
     try:
         make(class_, **settings)
     except (TypeError, ValueError) as error:
@@ -142,6 +147,8 @@ def _fields(scan: ClassScan) -> Iterator[tuple[str, Any, Any]]:
         value = scan.attributes.get(key, NO_ARG)
         if isinstance(value, QueryableAttribute):
             continue  # mapped by a base class, whose field it is
+        if _no_attribute(value):
+            continue
         if isinstance(value, (MappedColumn, MapperProperty)) or hasattr(value, "attribute_options"):
             yield key, annotation.raw, _field(scan.class_, key, value)
         else:
@@ -178,3 +185,8 @@ def _field(class_: type, key: str, value: Any) -> Any:
 
 def _is_expression(value: Any) -> bool:
     return isinstance(value, ColumnProperty) and not value.writable
+
+
+def _no_attribute(value: Any) -> bool:
+    """Tell whether a column is in the table alone, as insert sentinels are."""
+    return isinstance(value, MappedColumn) and is_left_out(value.column)

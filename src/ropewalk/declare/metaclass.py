@@ -9,6 +9,7 @@ from sqlalchemy import Column, Table
 from ..exc import ArgumentError, InvalidRequestError
 from ..instrumentation.attributes import InstrumentedAttribute, QueryableAttribute
 from ..instrumentation.manager import add_attribute
+from ..kernel.sentinel import is_left_out
 from ..mapping.mapper import Mapper
 from ..mapping.properties import MapperProperty, SynonymProperty, column_property, deferred, synonym
 from ..mapping.relationships import RelationshipProperty, relationship
@@ -52,6 +53,9 @@ def _add(class_: type, mapper: Mapper[Any], key: str, value: Any) -> bool:
         return False
     if column is not None and column.table is None:
         _table_of(class_, mapper).append_column(column, replace_existing=True)
+    if is_left_out(column):  # of the table alone, as insert sentinels are
+        type.__setattr__(class_, key, value)
+        return True
     add_attribute(mapper, mapper.add_property(key, prop))
     return True
 

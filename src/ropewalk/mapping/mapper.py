@@ -16,6 +16,7 @@ from sqlalchemy.sql.selectable import Join
 
 from ..exc import ArgumentError, InvalidRequestError, UnmappedColumnError
 from ..kernel.core import CacheKeyed, as_column_element
+from ..kernel.sentinel import is_left_out
 from . import changing, configuring
 from .properties import ColumnProperty, MapperProperty, SynonymProperty
 from .relationships import RelationshipProperty
@@ -186,6 +187,8 @@ class Mapper(CacheKeyed, Generic[T]):
         )
 
     def _wanted(self, column: Any) -> bool:
+        if is_left_out(column):
+            return False
         names = {column.key, column.name, column}
         if self._include is not None and not names & self._include:
             return False

@@ -18,6 +18,7 @@ from sqlalchemy import Column, ForeignKeyConstraint, Table
 from sqlalchemy.exc import NoReferencedColumnError, NoReferencedTableError
 from sqlalchemy.types import TypeEngine
 
+from ..kernel.sentinel import counts_for_sentinel, is_insert_sentinel
 from ..mapping.mapper import Mapper
 from ..mapping.relationships import QUERIED
 from ..state.instance import InstanceState
@@ -125,7 +126,9 @@ class TablePlan:
         self.sort_keys = [getattr(c.type, "sort_key_function", None) for c in pk]
         # Core knows how to serve a column that no attribute stands for.
         hidden = [c for c in table.columns if c not in self.columns]
-        self.hidden_defaults = any(c.default is not None for c in hidden)
+        self.hidden_defaults = any(c.default is not None and not counts_for_sentinel(c.default) for c in hidden)
+        #: whether a column of its own tells the rows of one INSERT apart, as Core can make it do
+        self.sentinel = any(is_insert_sentinel(c) and c not in self.pk_columns for c in table.columns)
         self.hidden_onupdates = any(c.onupdate is not None for c in hidden)
         self._sort_insert_columns(pk)
         self._sort_update_columns()
@@ -252,6 +255,8 @@ class InsertShape(Shape):
             or any(c.default is not None for c in omitted)
             # Only keys that rise from row to row can be matched with their rows afterwards.
             or any(c is not plan.table.autoincrement_column for c in self.generated)
+            # Who declares a sentinel does not trust the order of the keys.
+            or (plan.sentinel and bool(self.generated or self.defaulted))
         )
 
 

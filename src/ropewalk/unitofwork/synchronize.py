@@ -85,7 +85,7 @@ def hand_on(copies: Copies, journal: Journal) -> None:
             state = taker._sa_instance_state
             held = taker.__dict__
             if value is None:
-                _refuse_blank(copies.relation, state, held, giver_key, taker_key)
+                _refuse_blank(copies.relation, state, held, taker_key)
             if state.pk is None:
                 new_objects.append(held)
                 new_values.append(value)
@@ -111,7 +111,7 @@ def _given(giver: Any, key: str) -> Any:
     return value_of(giver._sa_instance_state, giver.__dict__, key) if value is None else value
 
 
-def _refuse_blank(relation: RelationPlan, state: InstanceState, held: dict[str, Any], source: str, key: str) -> None:
+def _refuse_blank(relation: RelationPlan, state: InstanceState, held: dict[str, Any], key: str) -> None:
     """Refuse to take a part of its key from an object."""
     if key not in state.mapper.pk_keys:
         return
@@ -119,11 +119,10 @@ def _refuse_blank(relation: RelationPlan, state: InstanceState, held: dict[str, 
     if had is None:
         return
     prop = relation.prop
-    giver, taker = (prop.mapper, prop.parent) if relation.many_to_one else (prop.parent, prop.mapper)
+    taker = prop.parent if relation.many_to_one else prop.mapper
     raise BlankedKeyError(
-        f"Dependency rule on column '{giver.column_props[source].columns[0]}' tried to blank-out primary key column "
-        f"'{taker.column_props[key].columns[0]}' on instance {state.describe()}: it was taken out of "
-        f"{prop.parent.class_.__name__}.{relation.key} and cannot exist without a parent. Delete it, or let "
-        f"the relationship do so with cascade='all, delete-orphan'.",
+        f"{state.describe()} would lose its primary key {taker.column_props[key].columns[0]}: it was taken out of "
+        f"{prop.parent.class_.__name__}.{relation.key}, where it had that key from, and cannot exist without a parent. "
+        f"Delete it, or let the relationship do so with cascade='all, delete-orphan'.",
         state,
     )

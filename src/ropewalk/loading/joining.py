@@ -18,6 +18,7 @@ from ..kernel.core import (
     alias_of,
     columns_of,
     counts_rows,
+    entity_column,
     options_of,
     order_of,
     raw_columns,
@@ -194,5 +195,10 @@ def expand(statement: Any, options: Iterable[Any] = ()) -> Any:
         if entity is None:
             columns.append(column)
         else:
-            columns.extend(EntityColumns(entity, Node(entity, wishes).columns).expressions)
+            shown = EntityColumns(entity, Node(entity, wishes).columns)
+            # An expression bears the name under which a statement around this one knows it.
+            columns.extend(
+                expression if prop.writable else entity_column(expression, entity, prop.key)
+                for prop, expression in zip(shown.props, shown.expressions, strict=True)
+            )
     return with_raw_columns(statement, columns)

@@ -818,3 +818,15 @@ def test_asks_for_statements():
         event.listen(engine, "after_execute", lambda *_: None)
     with engine.connect() as connection:
         assert core.asks_for_statements(connection)
+
+
+def test_entity_column_names_an_expression_that_a_statement_has_used_already():
+    table = Table("t", MetaData(), Column("a", Integer))
+    expression = table.c.a + 1
+    str(select(expression).subquery().c)  # Core now remembers that it has no name
+
+    class Entity:
+        mapper = None
+
+    marked = core.entity_column(expression, Entity(), "more")
+    assert "AS more" in str(select(select(marked).subquery()))

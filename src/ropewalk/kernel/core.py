@@ -133,6 +133,8 @@ def entity_column(column: ColumnElement[Any], entity: Any, key: str) -> ColumnEl
         {"entity_namespace": entity, "parententity": entity, "parentmapper": entity.mapper, "proxy_key": key}
     )
     annotated._propagate_attrs = propagated(entity)
+    # A copy of what the plain expression was called, if a statement had it unmarked before.
+    annotated.__dict__.pop("_expression_label", None)
     return annotated
 
 

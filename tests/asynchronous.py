@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy
+from databases import NAMES
 from sqlalchemy import URL, ForeignKey, String, insert
 from sqlalchemy.pool import QueuePool
 
@@ -48,9 +49,7 @@ class Book(Base):
 
 
 # Core learnt with 2.1 to throw away a connection of aiosqlite without waiting for it.
-skip_old_aiosqlite = pytest.mark.databases(
-    *(("postgresql",) if sqlalchemy.__version__ < "2.1" else ("sqlite", "postgresql"))
-)
+skip_old_aiosqlite = pytest.mark.databases(*(("postgresql", "mariadb") if sqlalchemy.__version__ < "2.1" else NAMES))
 
 
 def asynchronous(test: Callable[[AsyncEngine], Awaitable[None]]) -> Callable[[URL], None]:

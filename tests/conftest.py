@@ -59,11 +59,12 @@ def engine(request: pytest.FixtureRequest) -> Engine:
 @pytest.fixture
 def async_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[URL]:
     name = databases.ASYNC_DRIVERS[request.param]
+    pytest.importorskip(request.param, reason=f"the async driver {request.param} is not installed")
     if name == "sqlite":
         yield make_url(f"sqlite+{request.param}:///{tmp_path / 'test.db'}")
         return
     database: databases.Database = request.getfixturevalue(name)
-    yield database.url.set(drivername=f"{name}+{request.param}")
+    yield database.url.set(drivername=f"{database.url.get_backend_name()}+{request.param}")
     database.clear()
 
 

@@ -20,7 +20,13 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, 
 from sqlalchemy.exc import OperationalError
 
 NAMES = ("sqlite", "postgresql", "mariadb")
-ASYNC_DRIVERS = {"aiosqlite": "sqlite", "psycopg": "postgresql", "asyncpg": "postgresql"}
+ASYNC_DRIVERS = {
+    "aiosqlite": "sqlite",
+    "psycopg": "postgresql",
+    "asyncpg": "postgresql",
+    "asyncmy": "mariadb",
+    "aiomysql": "mariadb",
+}
 
 MARIADB_DEFAULT = "mysql+pymysql://root@127.0.0.1:3306/test"
 

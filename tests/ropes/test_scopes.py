@@ -308,29 +308,6 @@ def stored_in_another(engine):
     return stored(engine)
 
 
-class TestReadOnly:
-    def test_it_reads_and_refuses_to_flush(self, jenny, database):
-        with jenny.tied(commit=True) as session:
-            session.add(Customer(id=1, name="ed"))
-        with jenny.tied(read_only=True) as session:
-            assert session.scalars(select(Customer)).one().name == "ed"
-            session.get(Customer, 1).name = "jack"
-            with pytest.raises(InvalidRequestError, match=r"only reads.*test_scopes\.py"):
-                session.flush()
-            session.rollback()
-
-    @pytest.mark.databases("postgresql", "mariadb")
-    def test_the_database_refuses_too(self, jenny):
-        with jenny.tied(read_only=True) as session, pytest.raises(Exception, match="(?i)read.only"):
-            session.connection().execute(CUSTOMER.insert(), {"id": 1, "name": "ed"})
-        with jenny.tied(commit=True) as session:  # and the connection can write again
-            session.add(Customer(id=1, name="ed"))
-
-    def test_it_commits_nothing(self, jenny):
-        with pytest.raises(ArgumentError, match="read_only"):
-            jenny.tied(read_only=True, commit=True)
-
-
 class TestRoped:
     def test_a_function(self, jenny, database):
         @jenny.roped(commit=True)

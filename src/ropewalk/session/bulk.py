@@ -12,6 +12,7 @@ from sqlalchemy.sql import ClauseElement
 from ..exc import InvalidRequestError, StaleDataError
 from ..state.instance import state_of
 from . import moves
+from .read_only import refuse_to_write
 
 if TYPE_CHECKING:
     from ..mapping.mapper import Mapper
@@ -27,7 +28,10 @@ def insert_mappings(
 
     :param return_defaults: put the new primary keys into the mappings, which takes a statement for each row.
     :param render_nulls: write NULL for None, in place of what the column has as its default.
+    :raises InvalidRequestError: the session only reads.
     """
+    if session._reads_because:
+        refuse_to_write("A bulk INSERT", session._reads_because)
     table: Any = mapper.local_table
     rows = [(given, _row(mapper, given, render_nulls)) for given in mappings]
     if (version := mapper.version_id_col) is not None and mapper.version_id_generator:
@@ -50,9 +54,11 @@ def insert_mappings(
 def update_mappings(session: Session, mapper: Mapper[Any], mappings: Iterable[Values]) -> None:
     """UPDATE a row for each mapping, which holds its primary key and what is to change.
 
-    :raises InvalidRequestError: a mapping has no primary key.
+    :raises InvalidRequestError: a mapping has no primary key, or the session only reads.
     :raises StaleDataError: a row is not there.
     """
+    if session._reads_because:
+        refuse_to_write("A bulk UPDATE", session._reads_because)
     table: Any = mapper.local_table
     keys = [mapper.column_props[key].columns[0] for key in mapper.pk_keys]
     parameters = [f"_key_{i}" for i in range(len(keys))]

@@ -73,6 +73,7 @@ class Session(Asking, Writing, Transacting):
 
     _is_asyncio = False
     _async: weakref.ref[Any] | None = None  # the AsyncSession that has this one inside
+    _reads_because: str | None = None  # why it must not write (read_only.py)
     dispatch: Any  # of events.py, which knows this class
     _heard: frozenset[str] | None = None  # the names of the events that somebody listens to
 

@@ -212,6 +212,30 @@ def test_session_without_transactions_runs_work_in_one(bank):
     assert bank.pool.checkedout() == 0
 
 
+@pytest.mark.parametrize("where", ["callback", "listener"])
+def test_an_error_after_the_commit_does_not_have_the_work_done_twice(bank, where):
+    calls = []
+
+    def fail(*args):
+        raise refused(Deadlock())
+
+    def work(session):
+        calls.append(1)
+        session.get(Account, 1).balance -= 30
+        if where == "callback":
+            session.on_commit(fail)
+
+    with Session(bank) as session:
+        if where == "listener":
+            event.listen(session, "after_commit", fail)
+        with pytest.raises(DBAPIError) as caught:
+            session.run(work, retries=AT_ONCE)
+    assert calls == [1]
+    assert transient_reason(caught.value) is None
+    assert balances(bank) == [70, 100]
+    assert bank.pool.checkedout() == 0
+
+
 # The decorator
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import warnings
+import weakref
 
 import pytest
 from shop import Base, Customer
@@ -448,6 +449,20 @@ class TestRoped:
     def test_what_is_no_function_is_refused(self, jenny):
         with pytest.raises(ArgumentError, match="Customer"):
             jenny.roped(Customer)
+
+    def test_arguments_live_no_longer_than_the_call(self, jenny):
+        class Argument:
+            pass
+
+        @jenny.roped
+        def function(argument):
+            return weakref.ref(argument)
+
+        gc.disable()
+        try:
+            assert function(Argument())() is None
+        finally:
+            gc.enable()
 
 
 class TestRetries:

@@ -30,6 +30,7 @@ from .bridge import (
 from .guard import TaskGuard
 from .mirror import Mirror
 from .transaction import AsyncSessionTransaction
+from .work import AsyncWork
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -48,7 +49,7 @@ Self = TypeVar("Self", bound="AsyncSession")
 _STREAM = {"stream_results": True}
 
 
-class AsyncSession(Mirror, AsyncBinds):
+class AsyncSession(Mirror, AsyncBinds, AsyncWork):
     """A workspace for objects of mapped classes, whose conversation with the database is awaited.
 
     ::

@@ -69,14 +69,13 @@ def _plain(jenny: SessionJenny[Any], options: Options, function: Any) -> Any:
     def call(*args: Any, **kwargs: Any) -> Any:
         scope = Scope(jenny, options)
         scope._is_async = False
-        frame = _getframe()
-        scope.open(frame, "roped", where)
+        scope.open(_getframe(), "roped", where)  # a frame in a variable of its own would be garbage for the collector
         if options.retries is None or not scope._owns:
             return once(args, kwargs, scope)
 
         def attempt() -> Any:
             if scope.rope is None:
-                scope.open(frame, "roped", where)
+                scope.open(_getframe(), "roped", where)
             return once(args, kwargs, scope)
 
         return options.retries.run(attempt)
@@ -104,19 +103,13 @@ def _coroutine(jenny: SessionJenny[Any], options: Options, function: Any) -> Any
         retries = options.retries
         if retries is None or not scope._owns:
             return await once(args, kwargs, scope)
-        failures = 0
-        while True:
-            try:
-                return await once(args, kwargs, scope)
-            except Exception as error:
-                failures += 1
-                delay = retries.delay_after(error, failures)
-                if delay is None:
-                    raise
-            import asyncio  # whoever runs this has it already
 
-            await asyncio.sleep(delay)
-            scope.open(_getframe(), "roped", where)
+        async def attempt() -> Any:
+            if scope.rope is None:
+                scope.open(_getframe(), "roped", where)
+            return await once(args, kwargs, scope)
+
+        return await retries.run_async(attempt)
 
     return call
 

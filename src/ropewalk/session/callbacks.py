@@ -7,10 +7,12 @@ it: the connection is back in the pool, so that they may take their time, and ma
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..exc import ArgumentError
+from .awaiting import await_here
 
 if TYPE_CHECKING:
     from .transaction import SessionTransaction
@@ -21,7 +23,7 @@ def add_callback(transaction: SessionTransaction | None, callback: Callable[[], 
     if not callable(callback):
         raise ArgumentError(f"on_commit() takes a function without arguments, not {callback!r}.")
     if transaction is None:
-        callback()
+        _call(callback)
         return
     transaction.check_active()
     while transaction.is_subtransaction and transaction.parent is not None:
@@ -31,19 +33,24 @@ def add_callback(transaction: SessionTransaction | None, callback: Callable[[], 
     transaction.callbacks.append(callback)
 
 
-def run_callbacks(callbacks: list[Callable[[], Any]], first: BaseException | None = None) -> None:
-    """Call all of them, whether or not one fails; then raise the first failure, with notes on the others.
+def run_callbacks(callbacks: list[Callable[[], Any]], first: BaseException | None = None) -> BaseException | None:
+    """Call all of them, whether or not one fails; return the first failure, with notes on the others.
 
     :param first: a failure that is on its way already.
     """
     for callback in callbacks:
         try:
-            callback()
+            _call(callback)
         except Exception as err:
             if first is None:
                 first = err
                 first.add_note(f"(raised by {callback!r}, called after the commit: that has succeeded)")
             else:
                 first.add_note(f"Another callback after the commit, {callback!r}, failed too: {err!r}")
-    if first is not None:
-        raise first
+    return first
+
+
+def _call(callback: Callable[[], Any]) -> None:
+    result = callback()
+    if inspect.iscoroutine(result):
+        await_here(result, repr(callback))

@@ -5,8 +5,9 @@ into an order with others, a connection is lost. Then all of it must be done aga
 Which errors say so is one table here, ``TRANSIENT``; what a program wants to add to it goes into a
 :class:`Retries`.
 
-One error is never met with another try: that of a COMMIT whose answer was lost. It may have taken effect, and
-money would move twice. See :class:`ropewalk.exc.CommitOutcomeUnknown`.
+Two errors are never met with another try, since money would move twice: that of a COMMIT whose answer was lost,
+which may have taken effect (:class:`ropewalk.exc.CommitOutcomeUnknown`); and one that came after a COMMIT that
+succeeded, from a callback or a listener.
 
 The pause before each new attempt is exponential, with full jitter: any time between nothing and a bound that
 doubles (Marc Brooker, *Exponential Backoff and Jitter*, AWS Architecture Blog, 2015).
@@ -15,19 +16,18 @@ doubles (Marc Brooker, *Exponential Backoff and Jitter*, AWS Architecture Blog, 
 from __future__ import annotations
 
 import functools
+import inspect
 import random
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy.exc import DBAPIError
 
 from ..exc import ArgumentError, CommitOutcomeUnknown, PendingRollbackError
+from .awaiting import pause
 
-if TYPE_CHECKING:
-    from .session import Session
-
+S = TypeVar("S")
 T = TypeVar("T")
 P = ParamSpec("P")
 
@@ -124,12 +124,12 @@ def transient_reason(error: BaseException) -> str | None:
         except DBAPIError as error:
             if transient_reason(error) == "deadlock": ...
     """
-    if isinstance(error, CommitOutcomeUnknown):
+    if not may_be_undone(error):
         return None
     if isinstance(error, PendingRollbackError):  # somebody caught the first error and went on
         return None if error.__cause__ is None else transient_reason(error.__cause__)
     if not isinstance(error, DBAPIError):
-        return None
+        return LOST if hasattr(error, _UNREACHABLE) else None
     kind, code = code_of(error)
     if kind and code in OUTCOME_UNKNOWN[kind]:
         return None
@@ -139,6 +139,24 @@ def transient_reason(error: BaseException) -> str | None:
     if error.connection_invalidated or (code is None and kind and type(error.orig).__name__ == "OperationalError"):
         return LOST
     return None
+
+
+def may_be_undone(error: BaseException) -> bool:
+    """Whether nothing of the work that ended with ``error`` is, or may be, committed."""
+    return not isinstance(error, CommitOutcomeUnknown) and not hasattr(error, _COMMITTED)
+
+
+def mark_committed(error: BaseException) -> None:
+    """Note on an error that the transaction before it is committed."""
+    setattr(error, _COMMITTED, True)
+
+
+def mark_unreachable(error: OSError) -> None:
+    """Note on an error that it is of a connection to a database, and not of anything else in the program."""
+    setattr(error, _UNREACHABLE, True)
+
+
+_COMMITTED, _UNREACHABLE = "_came_after_commit", "_came_from_connecting"
 
 
 def outcome_is_unknown(error: BaseException) -> bool:
@@ -187,7 +205,7 @@ class Retries:
 
     def reason(self, error: BaseException) -> str | None:
         """Say why to try again after ``error``; None where that is no use, or could do it twice."""
-        if isinstance(error, CommitOutcomeUnknown):
+        if not may_be_undone(error):
             return None
         if (reason := transient_reason(error)) is not None:
             return reason
@@ -200,17 +218,17 @@ class Retries:
     def delay_after(self, error: BaseException, failures: int) -> float | None:
         """Return how many seconds to wait before the next attempt, or None where there is to be none.
 
-        It is all that a loop of one's own needs, asynchronous ones included::
+        It is all that a loop of one's own needs::
 
             failures = 0
             while True:
                 try:
-                    return await work()
+                    return work()
                 except Exception as error:
                     failures += 1
                     if (delay := retries.delay_after(error, failures)) is None:
                         raise
-                await asyncio.sleep(delay)
+                time.sleep(delay)
 
         :param error: what the last attempt ended with. If it is the last, a note with their number is added.
         :param failures: how many attempts have failed, this one included.
@@ -238,12 +256,30 @@ class Retries:
                 delay = self.delay_after(error, failures)
                 if delay is None:
                     raise
-            time.sleep(delay)
+            pause(delay)
+
+    async def run_async(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Await ``attempt()`` until it returns, or fails with something that another try will not mend.
+
+        A task that is cancelled while it works or waits makes no further attempt.
+        """
+        import asyncio  # whoever runs this has it already
+
+        failures = 0
+        while True:
+            try:
+                return await attempt()
+            except Exception as error:
+                failures += 1
+                delay = self.delay_after(error, failures)
+                if delay is None:
+                    raise
+            await asyncio.sleep(delay)
 
 
 def retried(
-    factory: Callable[[], Session], retries: int | Retries = 3
-) -> Callable[[Callable[Concatenate[Session, P], T]], Callable[P, T]]:
+    factory: Callable[[], S], retries: int | Retries = 3
+) -> Callable[[Callable[Concatenate[S, P], T]], Callable[P, T]]:
     """Make a function a unit of work of its own: with a session, in a transaction, run again where that helps.
 
     ::
@@ -257,18 +293,26 @@ def retried(
 
     The function is called with a session as its first argument, a new one for each attempt. When it returns, the
     transaction is committed and the session closed, so that what it returns should not need the session any more.
+    A coroutine function is given an AsyncSession, and is awaited.
 
-    :param factory: makes sessions, such as a ``sessionmaker()``.
+    :param factory: makes sessions, such as a ``sessionmaker()``; for a coroutine function an ``async_sessionmaker()``.
     :param retries: how often to try again, or :class:`Retries`.
     :raises CommitOutcomeUnknown: the connection was lost while the COMMIT was under way.
     """
     policy = Retries.of(retries)
+    make: Callable[[], Any] = factory
 
-    def decorate(function: Callable[Concatenate[Session, P], T]) -> Callable[P, T]:
+    def decorate(function: Callable[Concatenate[S, P], T]) -> Callable[P, T]:
+        if inspect.iscoroutinefunction(function):
+            return _awaited(make, policy, function)  # type: ignore[no-any-return]
+
         @functools.wraps(function)
         def run(*args: P.args, **kwargs: P.kwargs) -> T:
             def attempt() -> T:
-                with factory() as session, session.begin():
+                session = make()
+                if not hasattr(session, "__enter__"):
+                    raise ArgumentError(_wrong_session(function, session, "a plain function", "sessionmaker()"))
+                with session, session.begin():
                     return function(session, *args, **kwargs)
 
             return policy.run(attempt)
@@ -276,3 +320,25 @@ def retried(
         return run
 
     return decorate
+
+
+def _awaited(make: Callable[[], Any], policy: Retries, function: Callable[..., Any]) -> Any:
+    @functools.wraps(function)
+    async def run(*args: Any, **kwargs: Any) -> Any:
+        async def attempt() -> Any:
+            session = make()
+            if not hasattr(session, "__aenter__"):
+                raise ArgumentError(_wrong_session(function, session, "a coroutine function", "async_sessionmaker()"))
+            async with session, session.begin():
+                return await function(session, *args, **kwargs)
+
+        return await policy.run_async(attempt)
+
+    return run
+
+
+def _wrong_session(function: Callable[..., Any], session: Any, kind: str, maker: str) -> str:
+    return (
+        f"{getattr(function, '__qualname__', function)}() is {kind}, and the factory given to @retried made "
+        f"{type(session).__name__} for it: give it a {maker}."
+    )

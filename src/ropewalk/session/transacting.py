@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..exc import InvalidRequestError
+from ..exc import ArgumentError, InvalidRequestError
 from . import moves
 from .callbacks import add_callback
 from .retrying import Retries
@@ -249,15 +249,25 @@ class Transacting:
         :raises CommitOutcomeUnknown: the connection was lost while the COMMIT was under way; it is not tried again.
         """
         policy = Retries.of(retries)
+        self._need_nothing_begun()
+
+        def attempt() -> T:
+            self.reset()
+            with self.begin():
+                result = work(self, *args, **kwargs)
+                if isinstance(result, Coroutine):
+                    result.close()
+                    raise ArgumentError(
+                        f"{work!r} is a coroutine function, which a Session cannot run: use AsyncSession.run(), of "
+                        f"ropewalk.ext.asyncio."
+                    )
+                return result
+
+        return policy.run(attempt)
+
+    def _need_nothing_begun(self) -> None:
         if self._transaction is not None or not self._is_clean():
             raise InvalidRequestError(
                 "run() begins a transaction of its own, and this session is in one or holds changes already: they "
                 "could not be done again. End it with commit() or rollback(), or use a session of its own."
             )
-
-        def attempt() -> T:
-            self.reset()
-            with self.begin():
-                return work(self, *args, **kwargs)
-
-        return policy.run(attempt)

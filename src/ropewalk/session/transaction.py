@@ -21,6 +21,7 @@ from .callbacks import run_callbacks
 from .ending import commit_all, give_back, has_committed, prepare_all, roll_back_all
 from .enlisting import Entry, enlist
 from .holders import Place
+from .retrying import mark_committed
 from .running import calls_of
 
 if TYPE_CHECKING:
@@ -286,10 +287,15 @@ class SessionTransaction:
                 with suppress(BaseException):
                     self._settle()  # to its end
             finally:
-                self.close(cause=failure)
+                try:
+                    self.close(cause=failure)
+                except BaseException as err:
+                    failure = failure or err
         if self.callbacks and self.parent is None:
-            run_callbacks(self.callbacks, failure)
+            failure = run_callbacks(self.callbacks, failure)
         if failure is not None:
+            if self.parent is None:
+                mark_committed(failure)
             raise failure
 
     def _settle(self) -> None:

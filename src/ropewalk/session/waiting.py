@@ -10,6 +10,8 @@ from collections.abc import Callable
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import TimeoutError
 
+from .retrying import mark_unreachable
+
 on_timeout: list[Callable[[TimeoutError, Engine], None]] = []
 
 
@@ -17,10 +19,14 @@ def connect(engine: Engine) -> Connection:
     """Take a connection from the engine's pool.
 
     :raises TimeoutError: there was none for as long as the pool waits.
+    :raises OSError: asyncpg's, for a server that cannot be reached; other drivers have errors of their own for that.
     """
     try:
         return engine.connect()
     except TimeoutError as error:
         for tell in on_timeout:
             tell(error, engine)
+        raise
+    except OSError as error:
+        mark_unreachable(error)
         raise

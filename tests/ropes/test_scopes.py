@@ -460,7 +460,8 @@ class TestRoped:
 
         gc.disable()
         try:
-            assert function(Argument())() is None
+            left = function(Argument())
+            assert left() is None
         finally:
             gc.enable()
 

@@ -25,7 +25,6 @@ from typing import Any
 from ..exc import SAWarning
 from ..kernel.symbols import MANYTOONE, ONETOMANY
 from ..state.instance import InstanceState
-from .peers import Peers
 
 
 def link(source: Any, number: int, found: Any, populate: bool) -> None:
@@ -81,7 +80,6 @@ def node_lines(source: Any, number: int, node: Any, populate: bool) -> None:
     """Add the lines for an entity of which there is more to load: peers of its own, and what comes afterwards."""
     n = number
     source.globals[f"node{n}"] = node
-    source.globals["Peers"] = Peers
     source.setup.append(f"peers{n} = Peers(node{n}, getattr(peers, 'alone', False)); peer{n} = peers{n}.append")
     source.tail.append(f"if owner.held is not None: peers.extend(peers{n})")
     if node.afterwards:

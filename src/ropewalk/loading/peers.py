@@ -28,15 +28,17 @@ class Peers(list[InstanceState]):
 
     :ivar alone: with ``True`` each object is loaded for itself.
     :ivar node: what the query wished for these objects: what loads later must honour it.
+    :ivar met: for ``meeting.py``: those that another query has met as well, by what the two of them wish.
     """
 
-    __slots__ = ("_left", "alone", "node")
+    __slots__ = ("_left", "alone", "met", "node")
 
     def __init__(self, node: Any = None, alone: bool = False) -> None:
         super().__init__()
         self.node = node
         self.alone = alone
         self._left: Peers | None = None
+        self.met: dict[Any, Peers] | None = None
 
     @property
     def left(self) -> Peers:

@@ -30,6 +30,8 @@ from ..state.instance import PERSISTENT, InstanceState, _object_gone
 from ..state.mutable import is_atom, watch
 from .entities import EntityColumns
 from .links import link, node_lines
+from .meeting import meet_again
+from .peers import Peers
 from .results import itself
 from .telling import refill, tell_loaded
 
@@ -120,6 +122,8 @@ class _Source:
             "is_atom": is_atom,
             "fill": fill,
             "refill": refill,
+            "Peers": Peers,
+            "meet_again": meet_again,
         }
         self.setup: list[str] = []
         self.body: list[str] = []
@@ -236,7 +240,9 @@ class _Source:
         self.globals[f"all{n}_keys"] = frozenset(slot.keys)
         row = "(" + ", ".join(values) + ",)"
         line("    else:")
-        line(f"        if s{n}.peers is not peers{own}: s{n}.peers = peers{own}; peer{own}(s{n})")
+        line(f"        if s{n}.peers is not peers{own}:")
+        line(f"            if type(s{n}.peers) is Peers: meet_again(s{n}, s{n}.peers, peers{own}, {populate})")
+        line(f"            else: s{n}.peers = peers{own}; peer{own}(s{n})")
         if manager.dispatch.refresh:
             line(f"        refill(s{n}, e{n}, keys{n}, {row}, {populate}, owner)")
             return

@@ -24,6 +24,7 @@ from .user_options import CARRIED
 JOINED = frozenset({"joined", "contains"})
 AFTERWARDS = frozenset({"selectin", "subquery", "immediate"})
 RECURSIVE = frozenset({"selectin", "immediate"})
+PROHIBITIONS = frozenset({"raise", "raise_on_sql", "noload"})
 COLUMN_KINDS = frozenset({"defer", "undefer", "undefer_group", "load_only", "with_expression"})
 _NO_WAYS = COLUMN_KINDS | {"criteria"}
 
@@ -115,7 +116,13 @@ class Node:
             return self
         wishes = [w._replace(kind="select", detail=None) if w.kind == "contains" else w for w in self.wishes]
         wishes = [w for w in wishes if w.kind != "criteria" or w.detail.propagate_to_loaders]
-        return Node(self.entity, wishes, self.trail[:-1])
+        return self.with_wishes(wishes)
+
+    def with_wishes(self, wishes: Iterable[Wish]) -> Node:
+        """The same entity at the same place, with other wishes."""
+        node = Node(self.entity, (), self.trail[:-1])
+        node.wishes = list(wishes)
+        return node
 
     # -- columns ------------------------------------------------------------------------------
 

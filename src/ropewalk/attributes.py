@@ -23,7 +23,7 @@ from .instrumentation.told_attributes import (
     OP_REPLACE,
     AttributeEventToken,
 )
-from .kernel.symbols import NO_VALUE, PassiveFlag
+from .kernel.symbols import NO_KEY, NO_VALUE, PassiveFlag
 from .state.history import History
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "OP_REMOVE",
     "OP_REPLACE",
     "AttributeEventToken",
+    "NO_KEY",
     "NO_VALUE",
     "History",
     "InstrumentedAttribute",

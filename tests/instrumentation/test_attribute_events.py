@@ -163,6 +163,7 @@ def test_a_collection_replaced(told: list[str]) -> None:
         "append kids User(1) Kid(3) <kids>",
         "set user Kid(1) None User(1) <kids>",
         "remove kids User(1) Kid(1) <kids>",
+        "append_wo_mutation kids User(1) Kid(2) <kids>",
     ]
     user.kids[0] = first
     assert take(told) == [

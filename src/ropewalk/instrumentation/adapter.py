@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from ..kernel.symbols import NO_KEY
+
 if TYPE_CHECKING:
     from ..state.instance import InstanceState
     from .membership import Membership
@@ -94,13 +96,13 @@ class CollectionAdapter:
 
     # -- what collection classes say ----------------------------------------------------
 
-    def fire_append_event(self, item: Any, initiator: Any = None, key: Any = None) -> Any:
+    def fire_append_event(self, item: Any, initiator: Any = None, key: Any = NO_KEY) -> Any:
         """Say that ``item`` is about to come; return what is to be put in."""
-        return adding(self.data, item, initiator)
+        return adding_at(self.data, key, item, initiator)
 
-    def fire_remove_event(self, item: Any, initiator: Any = None, key: Any = None) -> None:
+    def fire_remove_event(self, item: Any, initiator: Any = None, key: Any = NO_KEY) -> None:
         """Say that ``item`` is about to go."""
-        removing(self.data, item, initiator)
+        removing_at(self.data, key, item, initiator)
 
     def fire_pre_remove_event(self, initiator: Any = None, key: Any = None) -> None:
         """Say that something is about to go that only the removal itself will show."""
@@ -160,6 +162,38 @@ def removing(collection: Any, item: Any, initiator: Any = None) -> None:
             return
         if adapter is not None:
             adapter.relation.removing(adapter, collection, item)
+
+
+def adding_at(collection: Any, place: Any, item: Any, initiator: Any = None) -> Any:
+    """Say the same as :func:`adding` where the key or the index is known, which a listener may want to know."""
+    if initiator is not False:
+        try:
+            adapter = collection._sa_adapter
+        except AttributeError:
+            return item
+        if adapter is not None:
+            relation = adapter.relation
+            if relation.tells:
+                relation.place = place
+            return relation.adding(adapter, collection, item)
+    return item
+
+
+def removing_at(collection: Any, place: Any, item: Any, initiator: Any = None) -> None:
+    """Say the same as :func:`removing` where the key or the index is known."""
+    if initiator is not False:
+        try:
+            adapter = collection._sa_adapter
+        except AttributeError:
+            return
+        if adapter is not None:
+            relation = adapter.relation
+            if not relation.tells:
+                relation.removing(adapter, collection, item)
+                return
+            relation.place = place
+            relation.removing(adapter, collection, item)
+            relation.place = NO_KEY  # an object that stands in the list once more was not told of
 
 
 def before_change(collection: Any, initiator: Any = None) -> None:

@@ -36,7 +36,8 @@ class AttributeEvents(Telling):
 
     ``active_history=True`` has an unloaded old value loaded; ``propagate=True`` includes subclasses; with
     ``retval=True`` the value that is returned takes the place of the one given; ``raw=True`` gives states
-    instead of objects; ``include_key=True`` gives the ``key`` in a collection where it is known.
+    instead of objects; ``include_key=True`` gives the ``key`` of what comes into a collection or leaves it: the
+    dictionary's, or the index in a list, NO_KEY where neither is known (and the ``keys`` to ``bulk_replace``).
     """
 
     _target_class_doc = "SomeClass.some_attribute"

@@ -7,7 +7,7 @@ from copy import deepcopy
 from typing import Any, TypeVar
 
 from ..kernel.symbols import NO_ARG
-from .adapter import adding, removing, staying
+from .adapter import adding_at, removing_at, staying
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -21,8 +21,8 @@ def _setitem(fn: Any) -> Any:
                 if former is value:
                     staying(self, value)
                     return
-                removing(self, former, _sa_initiator)
-            value = adding(self, value, _sa_initiator)
+                removing_at(self, key, former, _sa_initiator)
+            value = adding_at(self, key, value, _sa_initiator)
         fn(self, key, value)
 
     return __setitem__
@@ -31,7 +31,7 @@ def _setitem(fn: Any) -> Any:
 def _delitem(fn: Any) -> Any:
     def __delitem__(self: Any, key: Any, _sa_initiator: Any = None) -> None:
         if _sa_initiator is not False and key in self:
-            removing(self, self[key], _sa_initiator)
+            removing_at(self, key, self[key], _sa_initiator)
         fn(self, key)
 
     return __delitem__
@@ -48,7 +48,7 @@ def _clear(fn: Any) -> Any:
 def _pop(fn: Any) -> Any:
     def pop(self: Any, key: Any, default: Any = NO_ARG) -> Any:
         if key in self:
-            removing(self, self[key])
+            removing_at(self, key, self[key])
         elif default is not NO_ARG:
             return default
         return fn(self, key)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from copy import deepcopy
 from typing import Any, SupportsIndex, TypeVar
 
-from .adapter import adding, before_change, collection_adapter, removing, staying
+from .adapter import adding, adding_at, before_change, collection_adapter, removing, removing_at, staying
 
 T = TypeVar("T")
 Wrapper = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -64,7 +64,7 @@ def place_of(collection: Any, item: Any) -> int:
 
 def _insert(fn: Any) -> Any:
     def insert(self: Any, index: SupportsIndex, value: Any) -> None:
-        fn(self, index, adding(self, value))
+        fn(self, index, adding_at(self, index, value))
 
     return insert
 
@@ -76,34 +76,41 @@ def _setitem(fn: Any) -> Any:
             if former is value:
                 staying(self, value)
                 return
-            removing(self, former)
-            fn(self, index, adding(self, value))
+            removing_at(self, index, former)
+            fn(self, index, adding_at(self, index, value))
             return
         items = list(value)
         former = self[index]
         if index.step not in (None, 1) and len(former) != len(items):
             raise ValueError(f"attempt to assign sequence of size {len(items)} to extended slice of size {len(former)}")
         if collection_adapter(self) is not None:
-            items = _exchanged(self, list(former), items)
+            items = _exchanged(self, index.indices(len(self)), list(former), items)
         fn(self, index, items)
 
     return __setitem__
 
 
-def _exchanged(collection: Any, former: list[Any], items: list[Any]) -> list[Any]:
+def _exchanged(collection: Any, places: tuple[int, int, int], former: list[Any], items: list[Any]) -> list[Any]:
     """Tell of what a slice loses and gains; what is in both stays."""
     before_change(collection)
+    start, _, step = places
     kept = {id(item) for item in former} & {id(item) for item in items}
-    for item in former:
+    for number, item in enumerate(former):
         if id(item) not in kept:
-            removing(collection, item)
-    return [item if id(item) in kept else adding(collection, item) for item in items]
+            removing_at(collection, start + number * step, item)
+    return [
+        item if id(item) in kept else adding_at(collection, start + number * step, item)
+        for number, item in enumerate(items)
+    ]
 
 
 def _delitem(fn: Any) -> Any:
     def __delitem__(self: Any, index: Any) -> None:
-        for item in list(self[index]) if isinstance(index, slice) else [self[index]]:
-            removing(self, item)
+        if isinstance(index, slice):
+            for place in range(*index.indices(len(self))):
+                removing_at(self, place, self[place])
+        else:
+            removing_at(self, index, self[index])
         fn(self, index)
 
     return __delitem__
@@ -142,7 +149,7 @@ def _imul(fn: Any) -> Any:
 
 def _pop(fn: Any) -> Any:
     def pop(self: Any, index: SupportsIndex = -1) -> Any:
-        removing(self, self[index])
+        removing_at(self, index, self[index])
         return fn(self, index)
 
     return pop

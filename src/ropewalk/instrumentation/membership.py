@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..exc import ObjectDereferencedError, SAWarning
-from ..kernel.symbols import NO_VALUE, ONETOMANY
+from ..kernel.symbols import NO_KEY, NO_VALUE, ONETOMANY
 from ..state.history import EMPTY, History
 from .adapter import CollectionAdapter
 from .kinds import CollectionKind, duck_type, kind_for
@@ -32,6 +32,8 @@ class Membership(Relation):
     """A relationship to a collection of objects."""
 
     uselist = True
+    tells = False  # whether somebody listens
+    place: Any = NO_KEY  # of what comes or goes, where that is known and somebody listens
 
     def __init__(self, mapper: Mapper[Any], prop: MapperProperty) -> None:
         super().__init__(mapper, prop)

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any
 
 from ..kernel.listening import anybody
-from ..kernel.symbols import NO_VALUE
+from ..kernel.symbols import NO_KEY, NO_VALUE
 from ..state.instance import state_of
 from .attributes import InstrumentedAttribute
 from .manager import ClassManager, validated_writer
@@ -21,25 +21,25 @@ from .writing import set_value
 class AttributeOperation(Enum):
     """What happens to an attribute."""
 
-    OP_APPEND = "append"
-    OP_REMOVE = "remove"
-    OP_REPLACE = "replace"
-    OP_BULK_REPLACE = "bulk replace"
-    OP_MODIFIED = "modified"
+    APPEND = "append"
+    REMOVE = "remove"
+    REPLACE = "replace"
+    BULK_REPLACE = "bulk replace"
+    MODIFIED = "modified"
 
 
-OP_APPEND = AttributeOperation.OP_APPEND
-OP_REMOVE = AttributeOperation.OP_REMOVE
-OP_REPLACE = AttributeOperation.OP_REPLACE
-OP_BULK_REPLACE = AttributeOperation.OP_BULK_REPLACE
-OP_MODIFIED = AttributeOperation.OP_MODIFIED
+OP_APPEND = AttributeOperation.APPEND
+OP_REMOVE = AttributeOperation.REMOVE
+OP_REPLACE = AttributeOperation.REPLACE
+OP_BULK_REPLACE = AttributeOperation.BULK_REPLACE
+OP_MODIFIED = AttributeOperation.MODIFIED
 
 
 class AttributeEventToken:
     """Where a change began: the ``initiator`` that listeners are given.
 
     :ivar key: the attribute that the program changed; with a backref it may be that of the other class.
-    :ivar op: what was done to it; :ivar impl: what handles the attribute.
+    :ivar op: what was done to that attribute; :ivar impl: what handles it.
     """
 
     __slots__ = ("impl", "key", "op", "parent_token")
@@ -166,13 +166,39 @@ class _Telling:
     def dispatch(self) -> Any:
         return self.attribute.dispatch
 
-    def token(self, origin: Any, op: AttributeOperation) -> AttributeEventToken:
-        return AttributeEventToken(self.relation if origin is None else origin, op)
+    def token(self, op: AttributeOperation, origin: Any = None) -> AttributeEventToken:
+        """Return the initiator.
+
+        :param origin: the relation of the other side, where that is what the program has changed.
+        """
+        if origin is None:
+            return AttributeEventToken(self.relation, op)
+        if not origin.uselist:
+            return AttributeEventToken(origin, OP_REPLACE)
+        return AttributeEventToken(origin, OP_REMOVE if op is OP_REMOVE else OP_APPEND)
+
+
+class _Replacement:
+    """A collection of an object on its way to be replaced.
+
+    :ivar staying: the members that it keeps, where somebody wants to know.
+    """
+
+    def __init__(self, instance: Any) -> None:
+        self.instance = instance
+        self.staying: list[Any] = []
 
 
 class _Reference(_Telling):
-    names = ("put", "discard", "delete")
+    names = ("get", "put", "discard", "delete")
     quiet = False
+
+    def get(self, state: Any, instance: Any) -> Any:
+        found = self.own["get"](state, instance)
+        if found is None and state.pk is None and self.key not in instance.__dict__:
+            for listener in self.dispatch.init_scalar:
+                found = listener(instance, found, instance.__dict__)
+        return found
 
     def put(self, state: Any, instance: Any, value: Any, other: Any, origin: Any) -> None:
         listeners = self.dispatch.set
@@ -181,7 +207,7 @@ class _Reference(_Telling):
             if old is NO_VALUE and state.pk is not None:
                 load = self.attribute.needs_history
                 old = self.relation.former(state, instance) if load else self.relation._former(state, instance)
-            token = self.token(origin, OP_REPLACE)
+            token = self.token(OP_REPLACE, origin)
             new = value
             for listener in listeners:
                 new = listener(instance, new, old, token)
@@ -190,16 +216,20 @@ class _Reference(_Telling):
         self.own["put"](state, instance, value, other, origin)
 
     def discard(self, state: Any, instance: Any, other: Any, item: Any, origin: Any) -> None:
-        if instance.__dict__.get(self.key) is item:
-            token = self.token(origin, OP_REMOVE)
-            for listener in self.dispatch.set:
-                listener(instance, None, item, token)
+        if listeners := self.dispatch.set:
+            held = instance.__dict__.get(self.key, NO_VALUE)
+            if held is NO_VALUE and state.pk is not None:
+                held = self.relation.peek(state, instance)
+            if held is item:
+                token = self.token(OP_REMOVE, origin)
+                for listener in listeners:
+                    listener(instance, None, item, token)
         self.own["discard"](state, instance, other, item, origin)
 
     def delete(self, instance: Any) -> None:
         old = instance.__dict__.get(self.key, NO_VALUE)
         for listener in self.dispatch.remove:
-            listener(instance, old, self.token(None, OP_REMOVE))
+            listener(instance, old, self.token(OP_REMOVE))
         self.quiet = True
         try:
             self.own["delete"](instance)
@@ -212,18 +242,27 @@ class _Membership(_Telling):
 
     def __init__(self, relation: Any) -> None:
         super().__init__(relation)
-        self.replacing: list[Any] = []  # the objects whose collections are being replaced
+        self.replacing: list[_Replacement] = []
+
+    def _replacement(self, instance: Any) -> _Replacement | None:
+        return next((one for one in self.replacing if one.instance is instance), None)
+
+    def _place(self) -> Any:
+        """Return the place of what comes or goes, and forget it: what listeners do may be of another place."""
+        place, self.relation.place = self.relation.place, NO_KEY
+        return place
 
     def adding(self, adapter: Any, collection: Any, item: Any) -> Any:
+        place = self._place()
         found = self.own["adding"](adapter, collection, item)
         instance = adapter.state()
         listeners = self.dispatch.append
         if not listeners or instance is None:
             return found
-        token = self.token(None, OP_BULK_REPLACE if any(one is instance for one in self.replacing) else OP_APPEND)
+        token = self.token(OP_APPEND if self._replacement(instance) is None else OP_BULK_REPLACE)
         new = found
         for listener in listeners:
-            new = listener(instance, new, token)
+            new = listener(instance, new, token, key=place)
         if new is not found:  # another one comes in its place
             if found is not None:
                 self.own["_let_go"](adapter, None, instance, found)
@@ -235,42 +274,54 @@ class _Membership(_Telling):
         instance = adapter.state()
         if instance is not None:
             for listener in self.dispatch.append_wo_mutation:
-                listener(instance, item, self.token(None, OP_APPEND))
+                listener(instance, item, self.token(OP_APPEND), key=NO_KEY)
 
     def _let_go(self, adapter: Any, collection: Any, instance: Any, item: Any) -> None:
+        place = self._place()
         self.own["_let_go"](adapter, collection, instance, item)
-        for listener in self.dispatch.remove:
-            listener(instance, item, self.token(None, OP_REMOVE))
+        if listeners := self.dispatch.remove:
+            replacement = self._replacement(instance)
+            token = self.token(OP_REMOVE if replacement is None else OP_BULK_REPLACE)
+            for listener in listeners:
+                listener(instance, item, token, key=place)
 
     def add_quietly(self, state: Any, instance: Any, other: Any, item: Any, origin: Any) -> None:
         new = item
         for listener in self.dispatch.append:
-            new = listener(instance, new, self.token(origin, OP_APPEND))
+            new = listener(instance, new, self.token(OP_APPEND, origin), key=NO_KEY)
         if new is not item:
             item, other = new, self.relation.accept(new)
         self.own["add_quietly"](state, instance, other, item, origin)
 
     def discard(self, state: Any, instance: Any, other: Any, item: Any, origin: Any) -> None:
         for listener in self.dispatch.remove:
-            listener(instance, item, self.token(origin, OP_REMOVE))
+            listener(instance, item, self.token(OP_REMOVE, origin), key=NO_KEY)
         self.own["discard"](state, instance, other, item, origin)
 
     def write(self, instance: Any, key: str, value: Any) -> None:
-        self.replacing.append(instance)
         before = instance.__dict__.get(key)
         adapter = getattr(before, "_sa_adapter", None)
+        self.replacing.append(replacement := _Replacement(instance))
         try:
             self.own["write"](instance, key, value)
         finally:
             self.replacing.pop()
+        for item in replacement.staying:
+            for listener in self.dispatch.append_wo_mutation:
+                listener(instance, item, self.token(OP_BULK_REPLACE), key=NO_KEY)
         if before is not None and instance.__dict__.get(key) is not before:
             self.dispatch.dispose_collection(instance, before, adapter)
 
     def _members_of(self, value: Any) -> Any:
         members = self.own["_members_of"](value)
         if self.replacing:
+            instance = self.replacing[-1].instance
+            keys = list(value) if isinstance(value, dict) and len(value) == len(members) else None
             for listener in self.dispatch.bulk_replace:
-                listener(self.replacing[-1], members, self.token(None, OP_BULK_REPLACE))
+                listener(instance, members, self.token(OP_BULK_REPLACE), keys=keys)
+            if self.dispatch.append_wo_mutation and (held := instance.__dict__.get(self.key)) is not None:
+                there = {id(item) for item in self.relation.kind.iterate(held)}
+                self.replacing[-1].staying = [item for item in members if id(item) in there]
         return members
 
     def new_collection(self, state: Any, instance: Any) -> Any:

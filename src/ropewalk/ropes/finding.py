@@ -6,7 +6,6 @@ import threading
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from . import watching
 from .owners import current_greenlet, current_task
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ def find(jenny: SessionJenny[Any], frame: FrameType) -> TiedRope | None:
     if not jenny._frames and not jenny._modules:
         return explicit
     found = _on_stack(jenny, frame, token)
-    if not watching.available():
+    if jenny._by_owner:
         _look_for_ended(jenny, frame, found)
     if found is None or (explicit is not None and explicit.serial > found.serial):
         return explicit
@@ -78,17 +77,11 @@ def _look_for_ended(jenny: SessionJenny[Any], frame: FrameType | None, found: Ti
         frame = frame.f_back
     for rope in candidates:
         if rope.kind in ("generator", "async generator"):
-            if rope.generator is None or not _has_ended(rope.generator()):
-                continue  # it waits for its next step, for all that is known
+            if not rope.generator.has_ended():
+                continue  # it waits for its next step
         elif rope.stays or rope.frame_key in on_stack:
             continue
         rope.scope_over()
-
-
-def _has_ended(generator: Any) -> bool:
-    if generator is None:
-        return True  # it is gone, and its frame is still kept
-    return (generator.gi_frame if hasattr(generator, "gi_frame") else generator.ag_frame) is None
 
 
 def owner_key() -> tuple[int, int, int]:

@@ -6,11 +6,13 @@ function. So frames are known by ``id()`` for as long as something that dies wit
 
 from __future__ import annotations
 
+import functools
 import gc
 import inspect
+import sys
 import types
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from types import FrameType
 from typing import Any
 
@@ -87,20 +89,70 @@ def serves_a_block(frame: FrameType) -> bool:
     return driver is not None and driver.f_globals.get("__name__") in BLOCK_DRIVERS
 
 
-def generator_of(frame: FrameType) -> weakref.ref[Any] | None:
-    """Find the generator that runs in a frame, by looking at the youngest objects; None if it is not among them.
+class GeneratorOf:
+    """The generator that runs in a frame, to be asked later whether it has ended.
 
-    Only where the interpreter cannot say when a generator is over, which is before Python 3.12.
+    Only where the interpreter does not say when a generator is over. Nothing leads from a frame to its generator, so it
+    is looked for: at once among the youngest objects, where it mostly is, and among all of them when it is asked for
+    first, if it comes to that.
     """
-    for generation in (0, 1):
-        for one in gc.get_objects(generation):
+
+    __slots__ = ("_code", "_found", "_frame_id", "_hidden")
+
+    def __init__(self, frame: FrameType) -> None:
+        self._code = frame.f_code
+        self._frame_id = id(frame)
+        self._hidden = False
+        self._found = self._look_among(gc.get_objects(0))
+
+    def has_ended(self) -> bool:
+        """Whether it has, as far as can be known; to be called while the frame is there."""
+        if self._found is None and not self._hidden:
+            self._found = self._look_among(gc.get_referrers(self._code))
+            self._hidden = self._found is None and bool(gc.get_freeze_count())  # what is frozen is not looked at
+        if self._found is None:
+            return not self._hidden
+        generator = self._found()
+        return generator is None or _frame_of(generator) is None
+
+    def _look_among(self, objects: list[Any]) -> weakref.ref[Any] | None:
+        for one in objects:
             kind = type(one)
             if kind is types.GeneratorType:
-                found = one.gi_frame
+                code = one.gi_code
             elif kind is types.AsyncGeneratorType:
-                found = one.ag_frame
+                code = one.ag_code
             else:
                 continue
-            if found is frame:
+            if code is self._code and id(_frame_of(one)) == self._frame_id:
                 return weakref.ref(one)
-    return None
+        return None
+
+
+def _frame_of(generator: Any) -> FrameType | None:
+    frame: FrameType | None = generator.gi_frame if hasattr(generator, "gi_frame") else generator.ag_frame
+    return frame
+
+
+@functools.cache
+def closing_is_told() -> bool:
+    """Whether ``close()`` of a generator ends its frame in the way of an exception, which can be told of.
+
+    Python 3.13 spares that where no ``try`` or ``with`` is around the ``yield``. It empties the variables then, and not
+    what was put beside them, such as a rope.
+    """
+
+    def generator(mark: object) -> Generator[None, None, None]:
+        sys._getframe().f_locals["beside"] = mark
+        yield
+
+    class Mark:
+        pass
+
+    mark = Mark()
+    gone = weakref.ref(mark)
+    running = generator(mark)
+    next(running)
+    del mark
+    running.close()
+    return gone() is None

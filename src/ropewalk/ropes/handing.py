@@ -80,6 +80,10 @@ class Handed(Scope[Any]):
         rope = getattr(self, "_waiting", None)
         if rope is None or not rope.is_open:
             return
+        if not self._is_async:
+            rope.thread = 0  # nobody's any more: whoever comes by may close it
+            rope.follows = True
+            rope.scope_over()
         warnings.warn(
             f"The session of the rope tied at {rope.where} was handed over by transfer(), and nobody took it: enter "
             f"what transfer() returned in a `with` statement, or call its close().",
@@ -87,7 +91,3 @@ class Handed(Scope[Any]):
             stacklevel=2,
             source=self,
         )
-        if not self._is_async:
-            rope.thread = 0  # nobody's any more: whoever comes by may close it
-            rope.follows = True
-            rope.scope_over()

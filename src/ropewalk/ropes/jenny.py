@@ -317,6 +317,7 @@ class SessionJenny(scoped_session[S]):
 
     def ropes(self) -> list[OpenRope]:
         """Describe the open ropes, the oldest first: owner, line, age, connections, objects. Printable."""
+        find(self, _getframe(1))  # which closes what is over
         holders.check(self)
         return holders.open_ropes(self)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.util import ScopedRegistry, ThreadLocalRegistry
 
 from ..exc import ArgumentError, InvalidRequestError
+from . import collected
 from .closing import enlist, leave_to, quietly
 from .owners import current_greenlet, current_task
 
@@ -196,12 +197,16 @@ class TiedRope(SessionRope):
 
     def is_here(self) -> bool:
         """Whether the thread, task and greenlet that tied it run now."""
-        return self.thread == _ident() and self.is_in_task() and self.greenlet is current_greenlet()
+        return self.thread == _ident() and self.is_in_task() and self._is_in_greenlet()
 
     def is_in_task(self) -> bool:
         """Whether the task that tied it runs now, or none does and none did."""
         task = self.task
         return current_task() is (None if task is None else task())
+
+    def _is_in_greenlet(self) -> bool:
+        now, mine = current_greenlet(), self.greenlet
+        return now is None if mine is None else now is not None and mine() is now
 
     @property
     def where(self) -> str:
@@ -213,6 +218,13 @@ class TiedRope(SessionRope):
         session, self._session = self._session, None
         if session is not None and self.jenny._lets_go(self, session):
             session.close()
+
+    def frame_over(self) -> None:
+        """Take note that what it is tied to has ended, or is being taken apart."""
+        found = collected.is_found(self)
+        self.scope_over()
+        if found:
+            collected.warn(self)
 
     def scope_over(self) -> None:
         """Take note that the scope has ended by itself: close the session, here or in its own thread."""
@@ -265,7 +277,8 @@ class TiedRope(SessionRope):
         self.thread = _ident()
         task = current_task()
         self.task = None if task is None else weakref.ref(task)
-        self.greenlet = current_greenlet()
+        greenlet = current_greenlet()
+        self.greenlet = None if greenlet is None else weakref.ref(greenlet)
 
     def bind_to(self, frame: FrameType) -> None:
         """Let the rope be found inside the calls of this frame, and nowhere else."""
@@ -298,7 +311,7 @@ class Knot:
 
     def __del__(self) -> None:
         if quietly is not None:  # else the interpreter is being taken apart, after at_exit has closed what was open
-            self.rope.scope_over()
+            self.rope.frame_over()
 
 
 def refuse_async(session: Any, instead: str) -> None:

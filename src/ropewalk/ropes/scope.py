@@ -219,6 +219,8 @@ class Scope(Generic[S]):
         rope = getattr(self, "rope", None)
         if rope is None or not self._owns or not rope.is_open:
             return
+        if not self._is_async:
+            rope.scope_over()
         warnings.warn(
             f"The scope entered at {rope.where} was never left, and its session is closed only now that nobody refers "
             f"to it: use a `with` statement.",
@@ -226,8 +228,6 @@ class Scope(Generic[S]):
             stacklevel=2,
             source=self,
         )
-        if not self._is_async:
-            rope.scope_over()
 
 
 def _refuse_doomed(rope: TiedRope) -> None:

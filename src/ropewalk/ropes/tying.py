@@ -9,10 +9,10 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from ..exc import InvalidRequestError
-from . import watching
+from . import collected, watching
 from .closing import enlist
 from .finding import owner_key
-from .frames import GENERATOR, generator_of, is_importing, is_module, is_over, keeps_locals, place_of
+from .frames import GENERATOR, GeneratorOf, closing_is_told, is_importing, is_module, is_over, keeps_locals, place_of
 from .rope import Knot, TiedRope
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def tie(jenny: SessionJenny[Any], frame: FrameType) -> TiedRope:
             f"close the session."
         )
     enlist()
+    collected.listen()
     token = None if jenny._scopefunc is None else jenny._scopefunc()
     rope = TiedRope(jenny, _kind_of(frame), place_of(frame), token)
     rope.name = jenny.create_rope_name()
@@ -78,13 +79,14 @@ def _arrange_for_the_end(jenny: SessionJenny[Any], rope: TiedRope, frame: FrameT
     if rope.stays:
         return  # a script or a prompt: the namespace is the scope
     if watching.available():
-        rope.watched = rope.scope_over
-        watching.watch(frame, rope.scope_over)
-        return
+        rope.watched = rope.frame_over
+        watching.watch(frame, rope.watched)
+        if rope.kind != "generator" or closing_is_told():
+            return
     rope.owner_key = owner_key()
     jenny._by_owner.setdefault(rope.owner_key, []).append(rope)
     if rope.follows:
-        rope.generator = generator_of(frame)
+        rope.generator = GeneratorOf(frame)
         jenny._look_each_time(+1)
     task: Any = None if rope.task is None else rope.task()
     if hasattr(task, "add_done_callback"):

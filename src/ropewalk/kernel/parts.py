@@ -5,7 +5,10 @@ It belongs to ``core.py``, and stands apart for its length: Core has no public w
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, cast
+
+from sqlalchemy import FromClause, Join
 
 
 def limits_of(statement: Any) -> tuple[int | None, int | None]:
@@ -66,3 +69,23 @@ def locks_rows(statement: Any) -> bool:
 def is_distinct(statement: Any) -> bool:
     """Whether a SELECT leaves out rows that it has given."""
     return bool(statement._distinct)
+
+
+def named_alias(selectable: FromClause, name: str | None, flat: bool = False) -> FromClause:
+    """Return an alias of a FROM clause; of a join, a subquery, or the join of aliases where it is to be ``flat``."""
+    if isinstance(selectable, Join):  # Core's public alias() would put the bare join under a name
+        return cast("FromClause", selectable._anonymous_fromclause(name=name, flat=flat))
+    return selectable.alias(name)
+
+
+def with_joins_from(statement: Any, entities: Iterable[Any]) -> Any:
+    """Return a SELECT whose FROM has the joins that these entities are read from: their columns name only tables."""
+    read = [getattr(entity, "selectable", None) for entity in entities]
+    lacking = [found for found in read if isinstance(found, Join) and found not in statement._from_obj]
+    return statement.select_from(*dict.fromkeys(lacking)) if lacking else statement
+
+
+def places_in(result: Any) -> Callable[[Any], int | None]:
+    """Return what tells where in a result's rows a column stands; None for one that the statement does not name."""
+    index_for_key = result._metadata._index_for_key
+    return lambda column: index_for_key(column, False)

@@ -39,7 +39,7 @@ def check_conflicts(wishes: Iterable[Wish]) -> None:
     for wish in wishes:
         for place, meaning, shown in _sayings(wish):
             before = said.setdefault(place, (meaning, shown))
-            if before[0] != meaning:
+            if before[0] != meaning and not _says_less(meaning, before[0]):
                 raise InvalidRequestError(
                     f"The options {before[1]} and {shown} contradict each other: a statement loads an attribute in "
                     f"one way. Leave one of them out."
@@ -56,6 +56,11 @@ def _sayings(wish: Wish) -> Iterator[tuple[Any, Any, str]]:
                 yield (way, wish.entity, name), meaning, f"{wish.kind}({_class_name(wish.entity)}{name})"
     elif wish.path and wish.kind and not wish.names:
         yield way, (wish.kind, wish.detail), f"{_OPTIONS.get(wish.kind, wish.kind + 'load')}({wish.path[-1].prop})"
+
+
+def _says_less(one: Any, other: Any) -> bool:
+    """Whether of two ``contains_eager`` one leaves to the other which alias was joined."""
+    return one[0] == other[0] == "contains" and None in (one[1], other[1])
 
 
 def _class_name(entity: Any) -> str:

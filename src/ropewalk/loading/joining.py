@@ -19,13 +19,14 @@ from ..kernel.core import (
     columns_of,
     counts_rows,
     entity_column,
+    entity_of,
     options_of,
     order_of,
     raw_columns,
     result_name,
     with_raw_columns,
 )
-from ..kernel.parts import is_distinct
+from ..kernel.parts import is_distinct, named_alias, with_joins_from
 from .along import spelled_out
 from .criteria import criteria_in
 from .entities import EntityColumns, entity_in
@@ -85,6 +86,7 @@ class Assembled:
                 self.names.append(slot.name)
                 columns.extend(slot.expressions)
         self.types = [getattr(column, "type", None) for column in columns]
+        statement = with_joins_from(statement, entities_of(statement))
         self.statement = with_raw_columns(statement, columns)
         roots = [(i, node) for i, node in enumerate(nodes) if node is not None and node.joined]
         if not roots:
@@ -92,12 +94,15 @@ class Assembled:
         wraps = counts_rows(statement) and any(_multiplies(node) for _, node in roots)
         base: Any = None
         if wraps:
-            base = _inner(self.statement, columns, [slot for slot in self.slots if slot is not None])
+            held = [e for _, node in roots for e in _contained(node)]  # their joins stay inside
+            base = _inner(self.statement, [*columns, *held], [slot for slot in self.slots if slot is not None])
             columns = list(base.c)[: len(columns)]
         for number, node in roots:
             entity = self.slots[number].entity  # type: ignore[union-attr]
             left = base if wraps else entity.selectable if entity.is_aliased_class else None
-            self._follow(number, node, left if left is not None else entity.mapper.selectable, left, False, columns)
+            self._follow(
+                number, node, left if left is not None else entity.mapper.selectable, left, False, columns, base
+            )
         if wraps:
             order = [ClauseAdapter(base).traverse(clause) for clause in order_of(statement)]
             self.statement = core_select(*columns).select_from(base).order_by(*order).options(*options_of(statement))
@@ -108,16 +113,21 @@ class Assembled:
         if self._orders:
             self.statement = self.statement.order_by(*self._orders)
 
-    def _follow(self, number: int, node: Node, left: Any, adapted: Any, outer: bool, columns: list[Any]) -> None:
+    def _follow(
+        self, number: int, node: Node, left: Any, adapted: Any, outer: bool, columns: list[Any], base: Any
+    ) -> None:
         """Join what is to be joined to one entity, and what is to be joined to that.
 
         :param left: what the entity's columns come from; ``adapted`` the same, or None if that is its own table.
+        :param base: the subquery that holds what the statement itself joined, or None.
         """
         for choice in node.joined:
             is_outer = outer
             if choice.kind == "contains":
-                asked = choice.detail if choice.detail is not None else choice.node.entity
-                insp = asked if hasattr(asked, "mapper") else AliasedInsp(choice.node.mapper, asked, "", None)
+                insp = contained_entity(choice)
+                if base is not None:
+                    inner = insp if insp.is_aliased_class else None
+                    insp = AliasedInsp(insp.mapper, base, "", None, inner)
             else:
                 insp = choice.given_alias
                 if insp is None or not insp.is_aliased_class:
@@ -131,9 +141,8 @@ class Assembled:
             self.types.extend(expression.type for expression in slot.expressions)
             selectable = insp.selectable
             below = len(self.slots) + len(self.links) - 1
-            self._follow(
-                below, choice.node, selectable, selectable if insp.is_aliased_class else None, is_outer, columns
-            )
+            adapted_below = selectable if insp.is_aliased_class else None
+            self._follow(below, choice.node, selectable, adapted_below, is_outer, columns, base)
 
     def _join(self, choice: Choice, left: Any, adapted: Any, insp: AliasedInsp, outer: bool) -> None:
         prop, target = choice.prop, insp.selectable
@@ -152,10 +161,26 @@ class Assembled:
             self._orders.append(clause if secondary is None else ClauseAdapter(secondary).traverse(clause))
 
 
+def contained_entity(choice: Choice) -> Any:
+    """Return what the statement joins, in the words of ``contains_eager``."""
+    asked = choice.detail if choice.detail is not None else choice.node.entity
+    return asked if hasattr(asked, "mapper") else AliasedInsp(choice.node.mapper, asked, "", None)
+
+
+def _contained(node: Node) -> list[Any]:
+    """Return the columns of all that the statement joins itself, as seen from one entity."""
+    found: list[Any] = []
+    for choice in node.joined:
+        if choice.kind == "contains":
+            found += slot_of(choice.node, contained_entity(choice)).expressions
+            found += _contained(choice.node)
+    return found
+
+
 def _fresh_alias(choice: Choice) -> AliasedInsp:
     entity = choice.node.entity
     if entity.is_aliased_class:  # the relationship itself leads to an alias
-        return AliasedClass(entity.mapper, entity.selectable.alias())._aliased_insp
+        return AliasedClass(entity.mapper, named_alias(entity.selectable, None))._aliased_insp
     return aliased(entity.class_)._aliased_insp  # type: ignore[no-any-return]
 
 
@@ -186,10 +211,16 @@ def _inner(statement: Any, columns: list[Any], slots: Iterable[EntityColumns]) -
     return with_raw_columns(statement, [*columns, *lacking]).subquery()
 
 
+def entities_of(statement: Any) -> list[Any]:
+    """Return the entities that members of a SELECT list stand for, or are columns of."""
+    return [entity for column in raw_columns(statement) if (entity := entity_of(column)) is not None]
+
+
 def expand(statement: Any, options: Iterable[Any] = ()) -> Any:
     """Return ``statement`` with each entity in its SELECT list replaced by that entity's own columns."""
     wishes = wishes_in(options)
     columns: list[Any] = []
+    statement = with_joins_from(statement, entities_of(statement))
     for column in raw_columns(statement):
         entity = entity_in(column)
         if entity is None:

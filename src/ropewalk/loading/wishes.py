@@ -186,6 +186,8 @@ class Node:
         if named:
             # defaultload() says nothing of the way: what an option before it said, stands
             wish = next((w for w in reversed(named) if w.kind), named[-1])
+            if wish.kind == "contains":  # one option says which alias, another what comes behind it
+                wish = next((w for w in named if w.kind == "contains" and w.detail is not None), wish)
             choice = Choice(self, prop, wish, wish.kind or usual)
             if wish.kind in RECURSIVE:
                 choice.depth = _depth(prop, wish.detail)

@@ -83,19 +83,8 @@ def _adapter(base: FromClause) -> Callable[[Any], Any]:
         entity = entity_in(element)
         if entity is None:
             return adapter.traverse(element)
-        return _InSubquery(entity, base).__clause_element__()
+        inner = entity if entity.is_aliased_class else None
+        name = entity.name if inner is not None else entity.class_.__name__
+        return AliasedInsp(entity.mapper, base, name, entity.entity, inner).__clause_element__()
 
     return adapt
-
-
-class _InSubquery(AliasedInsp):
-    """An entity whose rows come out of a subquery that selects it."""
-
-    def __init__(self, entity: Any, base: FromClause) -> None:
-        name = entity.name if entity.is_aliased_class else entity.class_.__name__
-        super().__init__(entity.mapper, base, name, entity.entity)
-        self._inner = entity
-
-    def adapt(self, expression: Any) -> Any:
-        inner = self._inner
-        return super().adapt(inner.adapt(expression) if inner.is_aliased_class else expression)

@@ -154,7 +154,7 @@ class TestCompositeKeyOfATree:
     def test_two_relationships_write_a_column_of_the_key(self):
         own, _, _ = self.mapped(remote_side="[Worker.firm_id, Worker.id]")
         message = (
-            r"Worker\.boss will copy column rc_worker\.firm_id to column rc_worker\.firm_id, and so will.*overlaps="
+            r"Worker\.boss writes rc_worker\.firm_id, with the value of rc_worker\.firm_id, and so does.*overlaps="
         )
         with pytest.warns(SAWarning, match=message):
             own.registry.configure()

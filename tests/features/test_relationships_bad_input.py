@@ -249,7 +249,7 @@ class TestMappings:
             self.mapped(parent=relationship("Chidl"))
 
     def test_two_that_write_one_column(self):
-        with pytest.warns(SAWarning, match=r"Parent\.others will copy column parent\.id to column child\.parent_id"):
+        with pytest.warns(SAWarning, match=r"Parent\.others writes child\.parent_id, with the value of parent\.id"):
             self.mapped(other=relationship())
 
     def test_back_populates_that_names_nothing(self):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import assert_type, reveal_type
+from typing import Any, assert_type, reveal_type
 
-from sqlalchemy import Select, create_engine
+from sqlalchemy import Select, create_engine, func, insert, text
 
 from ropewalk import DeclarativeBase, Mapped, Session, mapped_column, select, sessionmaker
 
@@ -41,6 +41,11 @@ def results(session: Session) -> None:
     assert_type(session.get_one(User, 1), User)
     assert_type(session.scalars(select(User)).all(), Sequence[User])
     assert_type(session.scalars(select(User.fullname)).first(), str | None)
+    assert_type(session.scalar(select(User)), User | None)
+    assert_type(session.scalar(select(User.id, User.name)), int | None)
+    assert_type(session.scalar(select(func.count()).select_from(User)), int | None)
+    assert_type(session.scalar(insert(User).returning(User.id)), int | None)
+    assert_type(session.scalar(text("SELECT 1")), Any)
     for id_, fullname in session.execute(select(User.id, User.fullname)):
         assert_type(id_, int)
         assert_type(fullname, str | None)

@@ -12,7 +12,7 @@ from . import orm_execute, reading, refreshing
 
 if TYPE_CHECKING:
     from sqlalchemy.sql.selectable import TypedReturnsRows
-    from sqlalchemy.util.typing import Never, TupleAny, TypeVarTuple, Unpack
+    from sqlalchemy.util.typing import TupleAny, TypeVarTuple, Unpack
 
     from ..mapping.mapper import Mapper
     from ..state.identity import IdentityMap
@@ -92,9 +92,6 @@ class Asking:
     def scalars(self, statement: Any, params: Any = None, **kw: Any) -> ScalarResult[Any]:
         """Execute a statement and return the first member of each row."""
         return self.execute(statement, params, **kw).scalars()
-
-    @overload
-    def scalar(self, statement: TypedReturnsRows[Never], params: Any = None, **kw: Any) -> Any | None: ...
 
     @overload
     def scalar(self, statement: TypedReturnsRows[T, Unpack[TupleAny]], params: Any = None, **kw: Any) -> T | None: ...

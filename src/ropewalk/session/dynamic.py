@@ -87,7 +87,7 @@ class AppenderMixin(CollectionWriter[T]):
         state = instance_state(self.instance)
         if state.detached:
             warnings.warn(
-                f"Instance {state.describe()} is detached, dynamic relationship {self.attr.prop} gives only what was "
+                f"{state.describe()} is in no session, so {self.attr.prop}, which asks the database, gives only what was "
                 f"added to it since. Bring the object into a session with session.add() first.",
                 SAWarning,
                 stacklevel=4,

@@ -144,7 +144,8 @@ class Writing(Upserting, Cascading, Restoring):
     def expire_all(self) -> None:
         """Forget the attributes of every object in the session."""
         self._guard.check("expire_all()")
-        moves.expire(self.identity_map.all_states())
+        if any(self.identity_map.maps.values()):
+            moves.expire(self.identity_map.all_states())
 
     def merge(self, instance: T, *, load: bool = True, options: Sequence[Any] | None = None) -> T:
         """Copy an object's values onto the one with the same key in this session, and return that one.

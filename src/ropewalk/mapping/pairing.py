@@ -154,9 +154,9 @@ def warn_of_overlaps(prop: RelationshipProperty) -> None:
             others = ", ".join(f"{other} (from {theirs})" for other, theirs in rivals)
             named = ",".join(sorted({other.key for other, _ in rivals}))
             warnings.warn(
-                f"{prop} writes {written}, with the value of {source}, and so does {others}. Which of them counts in the "
-                "end is open. If they are the two sides of one pair, say back_populates on "
-                "both; if one of them is only read, say viewonly=True there; if this is meant, silence it with "
+                f"{prop} writes {written}, with the value of {source}, and so does {others}. Which of them counts in "
+                "the end is open. If they are the two sides of one pair, say back_populates on both; if "
+                "one of them is only read, say viewonly=True there; if this is meant, silence it with "
                 f"overlaps={named!r}.",
                 SAWarning,
                 stacklevel=2,

@@ -87,8 +87,8 @@ class AppenderMixin(CollectionWriter[T]):
         state = instance_state(self.instance)
         if state.detached:
             warnings.warn(
-                f"{state.describe()} is in no session, so {self.attr.prop}, which asks the database, gives only what was "
-                f"added to it since. Bring the object into a session with session.add() first.",
+                f"{state.describe()} is in no session, so {self.attr.prop}, which asks the database, gives only what "
+                f"was added to it since. Bring the object into a session with session.add() first.",
                 SAWarning,
                 stacklevel=4,
             )

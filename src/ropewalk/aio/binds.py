@@ -30,6 +30,27 @@ class AsyncBinds:
             f"on the {type(self).__name__}, with bind=, binds=, bind_mapper() or bind_table()."
         )
 
+    def _sync_arguments(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Return arguments for a session class of another kind, with sync engines in the place of async ones.
+
+        ``shards={"north": engine}`` and ``replicas=[engine]`` are found by what they hold, whatever their names.
+        """
+
+        def sync(value: Any) -> Any:
+            if not isinstance(value, AsyncBind):
+                return value
+            self._async_binds[value] = value
+            return sync_side(value)
+
+        made = {}
+        for name, value in given.items():
+            if isinstance(value, dict) and any(isinstance(one, AsyncBind) for one in value.values()):
+                value = {key: sync(one) for key, one in value.items()}
+            elif isinstance(value, list | tuple) and any(isinstance(one, AsyncBind) for one in value):
+                value = [sync(one) for one in value]
+            made[name] = sync(value)
+        return made
+
     @property
     def bind(self) -> AsyncBind | None:
         """The AsyncEngine or AsyncConnection of this session; it may be set."""

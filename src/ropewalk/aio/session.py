@@ -93,6 +93,8 @@ class AsyncSession(Mirror, AsyncBinds, AsyncWork):
             kw["binds"] = {key: sync_side(each) for key, each in binds.items()}
         self._async_bind = bind
         self._async_binds = dict(binds) if binds else {}
+        if self.sync_session_class is not Session:
+            kw = self._sync_arguments(kw)
         self.sync_session = sync = self.sync_session_class(**kw)
         if not isinstance(sync, Session):
             raise ArgumentError(

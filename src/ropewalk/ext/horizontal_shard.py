@@ -30,6 +30,7 @@ from ..kernel.options import StatementOption
 from ..loading import ondemand
 from ..loading.peers import ENABLED
 from ..session import moves, reading, spreading
+from ..session.binds import check_bind
 from ..session.orm_execute import ask_listeners
 from ..session.query import Query
 from ..session.session import Session
@@ -181,7 +182,7 @@ class ShardedSession(Session):
         """Name the engine of a shard; it may be a new one."""
         if shard_id is None:
             raise InvalidRequestError("None cannot be the name of a shard: it stands for no shard at all.")
-        self._shards[shard_id] = bind
+        self._shards[shard_id] = check_bind(bind, f"shards[{shard_id!r}]")
 
     def get_bind(
         self,

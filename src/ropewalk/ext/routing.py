@@ -27,6 +27,7 @@ from sqlalchemy.sql.dml import UpdateBase
 
 from ..exc import ArgumentError
 from ..kernel.parts import locks_rows
+from ..session.binds import check_bind
 from ..session.positions import Positions, check_token, positions_for
 from ..session.session import Session
 
@@ -68,6 +69,7 @@ class RoutingSession(Session):
     ) -> None:
         super().__init__(primary, **kw)
         for engine in (primary, *replicas):
+            check_bind(engine, "primary" if engine is primary else "replicas")
             if not isinstance(engine, Engine):
                 raise ArgumentError(f"RoutingSession: primary and replicas must be Engines; got {engine!r}.")
         self.primary = primary

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from ..exc import InvalidRequestError
@@ -46,3 +46,31 @@ def pause(seconds: float) -> None:
         await_here(asyncio.sleep(seconds), "sleep")
     else:
         time.sleep(seconds)
+
+
+def call_all(functions: Sequence[Callable[[], Any]]) -> None:
+    """Call functions that an AsyncSession runs side by side: each in a task of its own, until all have ended.
+
+    If this task is cancelled meanwhile, so are they; the cancellation goes on when the last one has ended, for until
+    then each has a connection in use.
+
+    :param functions: they must not raise.
+    """
+    import asyncio
+
+    from sqlalchemy.util.concurrency import greenlet_spawn
+
+    async def side_by_side() -> None:
+        tasks = [asyncio.ensure_future(greenlet_spawn(function)) for function in functions]
+        cancelled: asyncio.CancelledError | None = None
+        while not all(task.done() for task in tasks):
+            try:
+                await asyncio.wait(tasks)
+            except asyncio.CancelledError as error:
+                cancelled = error
+                for task in tasks:
+                    task.cancel()
+        if cancelled is not None:
+            raise cancelled
+
+    await_here(side_by_side(), "call_all")

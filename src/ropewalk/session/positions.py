@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, text
 
 from ..exc import ArgumentError
+from .awaiting import pause
 
 
 class Positions(Protocol):
@@ -39,7 +40,10 @@ class PostgreSQLPositions:
     pattern = re.compile(r"[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}")
 
     _WRITTEN = text("SELECT CAST(pg_current_wal_lsn() AS text)")
-    _FOLLOWED = text("SELECT coalesce(pg_last_wal_replay_lsn() >= CAST(:token AS pg_lsn), not pg_is_in_recovery())")
+    # The inner cast is for asyncpg, which would want a number for a parameter of type pg_lsn.
+    _FOLLOWED = text(
+        "SELECT coalesce(pg_last_wal_replay_lsn() >= CAST(CAST(:token AS text) AS pg_lsn), not pg_is_in_recovery())"
+    )
     _LAG = text(
         "SELECT CASE WHEN NOT pg_is_in_recovery() OR pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0 "
         "ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END"
@@ -51,13 +55,13 @@ class PostgreSQLPositions:
 
     def has_followed(self, replica: Connection, token: str, wait: float) -> bool:
         end = time.monotonic() + wait
-        pause = 0.002
+        longest = 0.002
         while not replica.scalar(self._FOLLOWED, {"token": token}):
             left = end - time.monotonic()
             if left <= 0:
                 return False
-            time.sleep(min(pause, left))
-            pause = min(pause * 2, 0.05)
+            pause(min(longest, left))
+            longest = min(longest * 2, 0.05)
         return True
 
     def lag(self, replica: Connection) -> float | None:

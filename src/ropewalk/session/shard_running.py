@@ -2,7 +2,8 @@
 
 Only the driver's work is done in other threads: the statement, and the fetching of its rows. Objects are
 made in the session's own thread. Connections that are one and the same to the driver take turns, and so
-do those that must not leave their thread: SQLite in memory, and asynchronous drivers.
+do those that must not leave their thread, as SQLite's in memory. Asynchronous drivers are awaited side by
+side, in a task for each.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ import contextvars
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.pool import SingletonThreadPool
+
+from .awaiting import call_all
 
 T = TypeVar("T")
 Job = tuple[Connection, Callable[[], Any]]
@@ -45,9 +49,13 @@ def run_all(jobs: Sequence[Job]) -> list[Any]:
                 errors[place] = error
                 return
 
+    awaited = [places for places in groups.values() if jobs[places[0]][0].dialect.is_async]
+    if len(awaited) > 1:
+        call_all([partial(run, places) for places in awaited])
+        groups = {key: places for key, places in groups.items() if places not in awaited}
     moving = [places for places in groups.values() if may_change_threads(jobs[places[0]][0])]
     staying = [places for places in groups.values() if places not in moving]
-    if not staying:
+    if not staying and moving:
         staying.append(moving.pop())  # this thread would only wait otherwise
     waiting = [_submit(run, places) for places in moving]
     try:

@@ -123,6 +123,17 @@ class Fetch:
             put(state, instance, () if key is None else groups[key], overwrite)
         return sent
 
+    def take_at_hand(self, session: Any, parents: Parents) -> None:
+        """Set a reference of these objects where the session holds what it refers to; nothing is sent."""
+        known = session.identity_map.map_for(self.prop.mapper)
+        for state, instance in parents:
+            held = instance.__dict__
+            if all(name in held for name in self.attributes):
+                found = known.get(self.key_of(state, instance))
+                other = None if found is None else found()
+                if isinstance(other, self.prop.mapper.class_):
+                    held[self.prop.key] = other
+
     def _put_collection(self, state: InstanceState, instance: Any, members: Iterable[Any], overwrite: bool) -> None:
         key = self.prop.key
         if overwrite or key not in instance.__dict__:

@@ -23,6 +23,8 @@ from .user_options import CARRIED
 
 JOINED = frozenset({"joined", "contains"})
 AFTERWARDS = frozenset({"selectin", "subquery", "immediate"})
+AT_HAND = "at hand"
+"""A way to load: where going on would lead in circles, a reference is set if the session has what it refers to."""
 RECURSIVE = frozenset({"selectin", "immediate"})
 PROHIBITIONS = frozenset({"raise", "raise_on_sql", "noload"})
 COLUMN_KINDS = frozenset({"defer", "undefer", "undefer_group", "load_only", "with_expression"})
@@ -78,7 +80,7 @@ class Choice:
         """How it is loaded by a statement of its own."""
         from .fetching import Fetch, fetch_for  # which is made of plans, and these of nodes
 
-        if not (self.node.matters or self.criteria or loads_more(self.prop.mapper)):
+        if self.kind == AT_HAND or not (self.node.matters or self.criteria or loads_more(self.prop.mapper)):
             return fetch_for(self.prop)
         return Fetch(self.prop, self.node.later, self.criteria)
 
@@ -104,7 +106,7 @@ class Node:
     @cached_property
     def matters(self) -> bool:
         """Whether there is anything to do beside fetching the usual columns."""
-        return bool(self.wishes) or any(c.kind in JOINED or c.kind in AFTERWARDS for c in self.choices.values())
+        return bool(self.wishes) or bool(self.joined or self.afterwards)
 
     @cached_property
     def later(self) -> Node:
@@ -197,7 +199,9 @@ class Node:
         if prop.lazy in JOINED or prop.lazy in AFTERWARDS:
             if not self._goes_in_circles(prop):
                 return Choice(self, prop, None, prop.lazy)
-            return Choice(self, prop, None, "select") if self.criteria else None
+            if self.criteria:
+                return Choice(self, prop, None, "select")
+            return Choice(self, prop, None, AT_HAND) if prop.lazy == "immediate" and prop.use_get else None
         return Choice(self, prop, None, prop.lazy) if onwards or self.criteria else None
 
     def _goes_in_circles(self, prop: Any) -> bool:
@@ -211,7 +215,7 @@ class Node:
 
     @cached_property
     def afterwards(self) -> list[Choice]:
-        return [choice for choice in self.choices.values() if choice.kind in AFTERWARDS]
+        return [choice for choice in self.choices.values() if choice.kind in AFTERWARDS or choice.kind == AT_HAND]
 
     def finish(self, owner: Any, objects: dict[Any, Any], overwrite: bool) -> None:
         """Load what is to be loaded for these objects by further statements.
@@ -231,8 +235,14 @@ class Node:
                 for state, instance in concerned
                 if overwrite or (key not in instance.__dict__ and key not in (state.committed or ()))
             ]
+            if choice.kind == AT_HAND:
+                choice.fetch.take_at_hand(session, parents)
+                continue
             if parents:
-                choice.fetch.load(session, parents, overwrite)
+                # whoever wants no objects loaded together has each reach for its own
+                alone = choice.kind == "immediate" and (prop.peers is False or not session.peers)
+                for group in [[parent] for parent in parents] if alone else [parents]:
+                    choice.fetch.load(session, group, overwrite)
                 if choice.depth is not None:
                     load_levels(session, choice.fetch, parents, choice.depth, overwrite)
             if len(parents) < len(concerned) and choice.node.afterwards:

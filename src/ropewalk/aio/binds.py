@@ -87,7 +87,7 @@ class AsyncBinds:
         return self.sync_session.get_bind(mapper, clause=clause, bind=bind, **kw)
 
     def get_async_bind(
-        self, mapper: Any = None, *, clause: Any = None, bind: AsyncBind | None = None, **kw: Any
+        self, mapper: Any = None, clause: Any = None, bind: AsyncBind | None = None, **kw: Any
     ) -> AsyncBind:
         """Return the AsyncEngine or AsyncConnection that serves a mapper or a SQL expression.
 

@@ -80,9 +80,9 @@ class Mirror:
         return Session.object_session(instance)
 
     @classmethod
-    def identity_key(cls, class_: Any = None, ident: Any = None, *, instance: Any = None, row: Any = None) -> Any:
-        """Return the identity key of an object, or of a class and a primary key."""
-        return Session.identity_key(class_, ident, instance=instance, row=row)
+    def identity_key(cls, class_: Any = None, ident: Any = None, **kw: Any) -> Any:
+        """Return the identity key of an object, or of a class and a primary key. See :meth:`Session.identity_key`."""
+        return Session.identity_key(class_, ident, **kw)
 
     # -- the session itself ------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -80,11 +81,16 @@ class async_scoped_session(_Face, Generic[AS]):
                 self.registry.clear()
 
 
-def _method(name: str) -> Any:
+def _method(name: str, what: Callable[..., Any]) -> Any:
     def call(self: Any, *args: Any, **kw: Any) -> Any:
         return getattr(self.registry(), name)(*args, **kw)
 
-    return _named(call, name)
+    async def call_and_await(self: Any, *args: Any, **kw: Any) -> Any:
+        return await getattr(self.registry(), name)(*args, **kw)
+
+    chosen = call_and_await if inspect.iscoroutinefunction(what) else call
+    vars(chosen)["__wrapped__"] = what  # for its signature
+    return _named(chosen, name)
 
 
 def _attribute(name: str, settable: bool) -> Any:
@@ -116,7 +122,7 @@ def _take_over() -> None:
             elif isinstance(what, property):
                 setattr(async_scoped_session, name, _attribute(name, what.fset is not None))
             elif callable(what) and name != "sync_session_class":
-                setattr(async_scoped_session, name, _method(name))
+                setattr(async_scoped_session, name, _method(name, what))
     async_scoped_session.sync_session = _plain("sync_session")
 
 

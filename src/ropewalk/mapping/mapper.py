@@ -391,7 +391,8 @@ class Mapper(CacheKeyed, Generic[T]):
         return (self.base_mapper.class_, tuple(primary_key), identity_token)
 
     def identity_key_from_instance(self, instance: T) -> tuple[type[Any], tuple[Any, ...], Any]:
-        return self.identity_key_from_primary_key(self.primary_key_from_instance(instance))
+        token = getattr(getattr(instance, "_sa_instance_state", None), "identity_token", None)
+        return self.identity_key_from_primary_key(self.primary_key_from_instance(instance), token)
 
     def identity_key_from_row(self, row: Any, identity_token: Any = None, adapter: Any = None) -> Any:
         mapping = getattr(row, "_mapping", row)

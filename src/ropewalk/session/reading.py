@@ -345,16 +345,16 @@ def must_find(found: Any, entity: Any, ident: Any) -> Any:
     return found
 
 
-def identity_key(class_: Any, ident: Any, instance: Any, row: Any) -> Any:
+def identity_key(class_: Any, ident: Any, instance: Any, row: Any, token: Any) -> Any:
     """See :meth:`Session.identity_key`."""
     if instance is not None:
         return moves.state_in(instance).mapper.identity_key_from_instance(instance)
-    if class_ is None:
+    if class_ is None or (ident is None and row is None):
         raise ArgumentError("identity_key() needs a class and a primary key, or instance=, or a class and row=.")
     mapper = mapper_of(class_)
     if row is not None:
-        return mapper.identity_key_from_row(row)
-    return mapper.identity_key_from_primary_key(ident if isinstance(ident, (tuple, list)) else (ident,))
+        return mapper.identity_key_from_row(row, token)
+    return mapper.identity_key_from_primary_key(ident if isinstance(ident, (tuple, list)) else (ident,), token)
 
 
 # -- what an object lacks ------------------------------------------------------------------

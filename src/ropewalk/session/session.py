@@ -196,9 +196,20 @@ class Session(Asking, Writing, Transacting):
         return moves.state_in(instance).session  # type: ignore[no-any-return]
 
     @classmethod
-    def identity_key(cls, class_: Any = None, ident: Any = None, *, instance: Any = None, row: Any = None) -> Any:
-        """Return the identity key of an object, or of a class and a primary key."""
-        return reading.identity_key(class_, ident, instance, row)
+    def identity_key(
+        cls,
+        class_: Any = None,
+        ident: Any = None,
+        *,
+        instance: Any = None,
+        row: Any = None,
+        identity_token: Any = None,
+    ) -> Any:
+        """Return the identity key of an object, or of a class and a primary key or row of its table.
+
+        :param identity_token: the shard of the row, in a ``ShardedSession``; an object knows its own.
+        """
+        return reading.identity_key(class_, ident, instance, row, identity_token)
 
     @staticmethod
     def _all() -> list[Session]:

@@ -39,6 +39,7 @@ from sqlalchemy.sql import visitors
 from sqlalchemy.types import TypeDecorator, UserDefinedType
 
 from ropewalk.kernel import core, parts
+from ropewalk.kernel import names as row_names
 from ropewalk.kernel.options import StatementOption
 
 metadata = MetaData()
@@ -587,7 +588,7 @@ def test_a_type_does_not_serve_a_subclass_by_itself():
 
 
 def result(rows, names=("a", "b"), filters=(lambda x: x, id)):
-    return IteratorResult(core.result_metadata(names, list(filters)), iter(rows))
+    return IteratorResult(row_names.result_metadata(names, list(filters)), iter(rows))
 
 
 def test_a_result_has_its_names():

@@ -381,6 +381,6 @@ def test_a_strong_session_holds_what_every_road_loads(database):
 
 def test_a_plan_shows_what_its_rows_are_made_of():
     plan = plan_for(select(Room.id, Room, aliased(Chair, name="c"))).plan
-    assert plan.names == ["id", "Room", "c"]
+    assert plan.row.names == ["id", "Room", "c"]
     assert plan.mappers == [Room.__mapper__, Chair.__mapper__]
     assert not plan.single

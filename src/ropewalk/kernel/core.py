@@ -8,14 +8,12 @@ supported release.
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from sqlalchemy import Column, ColumnClause, ColumnElement, Connection, ForeignKey, FromClause, Integer
 from sqlalchemy.engine import Dialect
-from sqlalchemy.engine.result import SimpleResultMetaData
 from sqlalchemy.event.base import _registrars as _event_classes
 from sqlalchemy.inspection import _registrars
 from sqlalchemy.sql import coercions, roles, visitors
@@ -388,20 +386,6 @@ def raw_rows(result: Any, size: int | None = None) -> Any:
 
 
 # -- results ---------------------------------------------------------------------
-
-
-def result_metadata(names: Sequence[str], filters: Sequence[Callable[[Any], Any]]) -> SimpleResultMetaData:
-    """Return what Core's results want to know of a row.
-
-    :param filters: for each member of a row what ``unique()`` compares it by. The parameter for
-        them has one name in SQLAlchemy 2.0 and another in 2.1.
-    """
-    if _UNIQUE_BY_FACTORY:
-        return SimpleResultMetaData(list(names), _create_unique_filters=lambda _: filters)
-    return SimpleResultMetaData(list(names), _unique_filters=filters)  # type: ignore
-
-
-_UNIQUE_BY_FACTORY = "_create_unique_filters" in inspect.signature(SimpleResultMetaData).parameters
 
 
 # -- inspection ------------------------------------------------------------------

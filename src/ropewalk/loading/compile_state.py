@@ -14,17 +14,17 @@ from ..kernel.core import (
     PLUGIN,
     CompileState,
     options_of,
-    raw_columns,
-    result_name,
 )
 from ..kernel.joins import NamedByEntity
+from ..kernel.names import members_of
 from ..kernel.options import enclosing_options, is_outermost
 from .along import spelled_out
 from .criteria import criteria_in
-from .entities import EntityColumns, default_props, entity_in
+from .entities import entity_in
 from .filtering import filtered
 from .from_statement import FromStatement
 from .joining import Assembled, expand
+from .naming import RowNames
 from .plan import nodes_of
 from .wishes import Node, wishes_in
 
@@ -47,12 +47,12 @@ class EntitySelectState(NamedByEntity):
     @classmethod
     def from_statement(cls, statement: Any, from_statement: Any) -> Any:
         """``select(User).from_statement(text(...))``: the entities of one, the rows of the other."""
-        return FromStatement(raw_columns(statement), from_statement, options_of(statement))
+        return FromStatement(statement, from_statement)
 
     @classmethod
     def all_selected_columns(cls, statement: Any) -> Iterator[Any]:
         """The columns that a subquery of the statement offers."""
-        for column in raw_columns(statement):
+        for column in members_of(statement):
             entity = entity_in(column)
             if entity is None:
                 yield column
@@ -64,12 +64,12 @@ class EntitySelectState(NamedByEntity):
     def get_column_descriptions(cls, statement: Any) -> list[dict[str, Any]]:
         """What ``select.column_descriptions`` shows."""
         found = []
-        for column in raw_columns(statement):
+        for column, name in zip(members_of(statement), RowNames(statement).names, strict=True):
             entity = entity_in(column)
             if entity is not None:
                 found.append(
                     {
-                        "name": EntityColumns(entity, default_props(entity.mapper)).name,
+                        "name": name,
                         "type": entity.mapper.class_,
                         "aliased": entity.is_aliased_class,
                         "expr": entity.entity,
@@ -80,7 +80,7 @@ class EntitySelectState(NamedByEntity):
                 owner = column._annotations.get("parententity") if hasattr(column, "_annotations") else None
                 found.append(
                     {
-                        "name": result_name(column),
+                        "name": name,
                         "type": column.type,
                         "aliased": bool(owner is not None and owner.is_aliased_class),
                         "expr": column,

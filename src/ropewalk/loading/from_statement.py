@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection
 
-from ..kernel.core import result_name
+from ..kernel.core import options_of
+from ..kernel.names import members_of
 from ..kernel.parts import places_in
 from ..state.instance import InstanceState
-from .entities import EntityColumns, entity_in
+from .entities import entity_in
 from .matching import Matched
+from .naming import RowNames
 from .peers import Peers
 from .results import metadata_of
 from .rows import compile_loader, hold
@@ -23,10 +25,12 @@ class FromStatement:
     ``matching`` tells which column is which attribute's; an attribute whose column is missing stays unloaded.
     """
 
-    def __init__(self, columns: Sequence[Any], element: Any, options: tuple[Any, ...] = ()) -> None:
-        self.columns = list(columns)
+    def __init__(self, wanted: Any, element: Any) -> None:
+        """Take what ``wanted``, a SELECT, asks for out of the rows of ``element``."""
+        self.columns = members_of(wanted)
         self.element = element
-        self.with_options = options
+        self.with_options = options_of(wanted)
+        self._wanted = wanted
         self.execution: dict[str, Any] = {}
         self.values: dict[str, Any] = {}
 
@@ -61,12 +65,8 @@ class FromStatement:
     @property
     def metadata(self) -> Any:
         """What a result needs to know of the rows."""
-        entities = [entity_in(column) for column in self.columns]
-        names = [
-            result_name(column) if entity is None else EntityColumns(entity, ()).name
-            for column, entity in zip(self.columns, entities, strict=True)
-        ]
-        return metadata_of(names, entities)
+        names = RowNames(self._wanted)
+        return metadata_of(names.names, [entity_in(column) for column in self.columns], names.others)
 
     def load_all(
         self,

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import and_
 from sqlalchemy import select as core_select
 from sqlalchemy.sql.util import ClauseAdapter
+from sqlalchemy.types import NULLTYPE
 
 from ..instrumentation.aliases import AliasedClass, AliasedInsp, aliased
 from ..kernel.core import (
@@ -22,10 +23,9 @@ from ..kernel.core import (
     entity_of,
     options_of,
     order_of,
-    raw_columns,
-    result_name,
     with_raw_columns,
 )
+from ..kernel.names import as_sent, members_of
 from ..kernel.parts import is_distinct, named_alias, with_joins_from
 from .along import spelled_out
 from .criteria import criteria_in
@@ -67,25 +67,22 @@ class Assembled:
     def __init__(self, statement: Any, nodes: Sequence[Node | None]) -> None:
         self.slots: list[EntityColumns | None] = []
         self.links: list[Link] = []
-        self.names: list[str] = []
         self._joins: list[Join] = []
         self._orders: list[Any] = []
         columns: list[Any] = []
-        statement = spelled_out(statement)
+        statement = as_sent(spelled_out(statement))
         criteria = criteria_in(options_of(statement))
         if criteria:
             statement = filtered(statement, criteria)
-        for member, node in zip(raw_columns(statement), nodes, strict=True):
+        for member, node in zip(members_of(statement), nodes, strict=True):
             if node is None:
                 self.slots.append(None)
-                self.names.append(result_name(member))
                 columns.append(member)
             else:
                 slot = slot_of(node, entity_in(member))
                 self.slots.append(slot)
-                self.names.append(slot.name)
                 columns.extend(slot.expressions)
-        self.types = [getattr(column, "type", None) for column in columns]
+        self.types = [getattr(column, "type", NULLTYPE) for column in columns]
         statement = with_joins_from(statement, entities_of(statement))
         self.statement = with_raw_columns(statement, columns)
         roots = [(i, node) for i, node in enumerate(nodes) if node is not None and node.joined]
@@ -213,7 +210,7 @@ def _inner(statement: Any, columns: list[Any], slots: Iterable[EntityColumns]) -
 
 def entities_of(statement: Any) -> list[Any]:
     """Return the entities that members of a SELECT list stand for, or are columns of."""
-    return [entity for column in raw_columns(statement) if (entity := entity_of(column)) is not None]
+    return [entity for column in members_of(statement) if (entity := entity_of(column)) is not None]
 
 
 def expand(statement: Any, options: Iterable[Any] = ()) -> Any:
@@ -221,7 +218,7 @@ def expand(statement: Any, options: Iterable[Any] = ()) -> Any:
     wishes = wishes_in(options)
     columns: list[Any] = []
     statement = with_joins_from(statement, entities_of(statement))
-    for column in raw_columns(statement):
+    for column in members_of(statement):
         entity = entity_in(column)
         if entity is None:
             columns.append(column)

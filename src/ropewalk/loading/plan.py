@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Select
 from sqlalchemy.engine import Dialect
 from sqlalchemy.util import LRUCache
 
-from ..exc import ArgumentError
+from ..exc import ArgumentError, InvalidRequestError
 from ..kernel.collector import MANY, paused_for
 from ..kernel.core import (
     cache_key,
@@ -22,6 +22,7 @@ from ..kernel.core import (
     selects_entity,
     statement_entity,
 )
+from ..kernel.names import is_open_ended, members_of
 from ..kernel.shortcuts import shape_of
 from ..kernel.statements import Prepared
 from ..mapping.changing import forget_with
@@ -30,6 +31,7 @@ from .conflicts import check_conflicts, check_roots
 from .entities import EntityColumns, entity_in
 from .from_statement import FromStatement
 from .joining import Assembled
+from .naming import RowNames
 from .peers import Peers
 from .results import metadata_of
 from .rows import Loader, compile_loader, hold
@@ -52,13 +54,13 @@ class Plan:
     """How one shape of statement becomes objects.
 
     :ivar slots: for each member of the SELECT list an :class:`EntityColumns`, or None for a plain column.
-    :ivar names: the name of each member in a row.
+    :ivar row: what each member of a row can be asked for by.
     :ivar links: the entities whose columns were joined to these, by relationships.
     :ivar subject: the mapper of the first entity, or None: it decides on the engine.
     """
 
     __slots__ = (
-        "_prepared", "bindparams", "links", "metadata", "names", "nodes", "single", "slots", "statement", "subject",
+        "_prepared", "bindparams", "links", "metadata", "nodes", "row", "single", "slots", "statement", "subject",
         "types",
     )  # fmt: skip
 
@@ -74,12 +76,12 @@ class Plan:
         assembled = Assembled(statement, self.nodes)
         self.slots: list[EntityColumns | None] = assembled.slots
         self.links = assembled.links
-        self.names = assembled.names
+        self.row = RowNames(statement)
         self.types: list[Any] = assembled.types
         self.single = len(self.slots) == 1
         entity = statement_entity(statement)
         self.subject = None if entity is None else entity.mapper
-        self.metadata = metadata_of(self.names, self.slots)
+        self.metadata = metadata_of(self.row.names, self.slots, self.row.others)
         self.statement = assembled.statement
         self._prepared: dict[Dialect, Prepared] = {}
 
@@ -133,6 +135,15 @@ class Bound:
             given = {**self.params, **(given or {})}
         return prepared.execute(connection, self.bindparams, given, options, self.own_statement), prepared
 
+    @property
+    def metadata(self) -> Any:
+        """What a result needs to know of the rows: an alias made anew is not the one that the plan has seen."""
+        plan = self.plan
+        if plan.row.lasting or self.statement is None:
+            return plan.metadata
+        names = RowNames(self.statement)
+        return metadata_of(names.names, plan.slots, names.others)
+
     def own_statement(self) -> Any:
         """Return the Core statement with this call's own literal values."""
         if self.statement is None:
@@ -174,7 +185,7 @@ class Bound:
 def nodes_of(statement: Any, wishes: Sequence[Any], node: Node | None = None) -> list[Node | None]:
     """Return, for each member of the SELECT list, what to load of it: ``node`` if given; None for a plain column."""
     found: list[Node | None] = []
-    for column in raw_columns(statement):
+    for column in members_of(statement):
         entity = entity_in(column)
         found.append(None if entity is None else Node(entity, wishes) if node is None else node)
     return found
@@ -213,6 +224,26 @@ def has_entities(statement: Any) -> bool:
     if isinstance(statement, FromStatement):
         return True
     return isinstance(statement, Select) and selects_entity(statement)
+
+
+def is_planned(statement: Any) -> bool:
+    """Whether a plan of ours is to execute a statement: a SELECT of mapped classes or of their attributes.
+
+    :raises InvalidRequestError: there is a star beside mapped classes, so that nobody knows what stands where.
+    """
+    if isinstance(statement, FromStatement):
+        return True
+    if not isinstance(statement, Select) or statement_entity(statement) is None:
+        return False
+    star = next((member for member in raw_columns(statement) if is_open_ended(member)), None)
+    if star is None:
+        return True
+    if not selects_entity(statement):
+        return False
+    raise InvalidRequestError(
+        f"A SELECT of mapped classes cannot have {str(star)!r} in its list: nobody knows how many columns that gives. "
+        f"Name the columns, or use from_statement()."
+    )
 
 
 def check_selectable(thing: Any) -> None:

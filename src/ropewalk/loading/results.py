@@ -8,15 +8,19 @@ from typing import Any
 from sqlalchemy import Result
 from sqlalchemy.engine.result import ChunkedIteratorResult, IteratorResult
 
-from ..kernel.core import result_metadata
+from ..kernel.names import result_metadata
 
 
-def metadata_of(names: Sequence[str], slots: Sequence[Any]) -> Any:
+def metadata_of(
+    names: Sequence[str | None], slots: Sequence[Any], others: Sequence[tuple[Any, ...]] | None = None
+) -> Any:
     """Return what a result needs to know of its rows; a plan keeps it.
 
     Two objects are one for ``unique()`` only if they are the same; other values compare as they do.
+
+    :param others: for each member the objects by which it can be had, beside its name.
     """
-    return result_metadata(names, [id if slot is not None else itself for slot in slots])
+    return result_metadata(names, [id if slot is not None else itself for slot in slots], others)
 
 
 def result_of(metadata: Any, data: Iterable[Any], single: bool) -> Result[Any]:

@@ -13,8 +13,9 @@ from sqlalchemy import Result
 from sqlalchemy.engine.result import IteratorResult
 
 from ..exc import ArgumentError, InvalidRequestError
-from ..kernel.core import raw_rows, result_metadata, statement_entity
+from ..kernel.core import raw_rows, statement_entity
 from ..kernel.dml import has_many_values, is_upsert, parameter_names
+from ..kernel.names import result_metadata
 from ..loading.filtering import filtered_dml
 from ..loading.returning import prop_for, refuse_star, returning_for
 from . import bulk_dml

@@ -18,6 +18,7 @@ from sqlalchemy.sql.selectable import SelectLabelStyle
 from ..exc import InvalidRequestError, MultipleResultsFound, NoResultFound, UnboundExecutionError
 from ..kernel.core import as_column_element, entity_of
 from ..kernel.listening import forget_silent
+from ..kernel.names import LEGACY
 from ..loading.entities import entity_in
 from ..loading.from_statement import FromStatement
 from ..loading.joining import expand
@@ -169,7 +170,7 @@ class Query(QueryBuilder[T]):
             self = self._as_told("before_compile")
         session = self._open_session()
         with session._guard("query"):
-            result: Any = self._run(session, self._executable(TABLE_AND_COLUMN))
+            result: Any = self._run(session, self._executable(LEGACY))
         single = self.is_single_entity
         if single:
             result = result.scalars()
@@ -335,7 +336,9 @@ class Query(QueryBuilder[T]):
     @property
     def column_descriptions(self) -> list[dict[str, Any]]:
         """Name, type and entity of each member of a row."""
-        return cast("list[dict[str, Any]]", select_of(self._copy(_statement=None, _base=None)).column_descriptions)
+        return cast(
+            "list[dict[str, Any]]", select_of(self._copy(_statement=None, _base=None), LEGACY).column_descriptions
+        )
 
     @property
     def whereclause(self) -> Any:
@@ -358,7 +361,7 @@ class Query(QueryBuilder[T]):
 
     def _executable(self, style: SelectLabelStyle) -> Any:
         if self._statement is not None:
-            return FromStatement(self._clauses(), self._statement, self._loader_options)
+            return FromStatement(select_of(self._copy(_statement=None), LEGACY), self._statement)
         return select_of(self, style)
 
     def _clauses(self) -> list[Any]:

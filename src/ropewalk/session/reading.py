@@ -15,7 +15,7 @@ from ..kernel.dml import resolved_lambda
 from ..loading import lazy, ondemand, refreshing, together
 from ..loading.entities import default_props
 from ..loading.from_statement import FromStatement
-from ..loading.plan import has_entities, plan_for
+from ..loading.plan import is_planned, plan_for
 from ..loading.results import result_of
 from ..loading.wishes import loads_more
 from ..state.instance import PERSISTENT, InstanceState
@@ -73,7 +73,7 @@ def execute(
     with session._guard("execute()"):
         if session._heard is not None and "do_orm_execute" in session._heard:
             return execute_told(session, statement, params, execution_options, bind_arguments)
-        if not has_entities(statement):
+        if not is_planned(statement):
             return _execute_core(session, statement, params, execution_options, bind_arguments)
         return execute_planned(session, statement, params, execution_options, bind_arguments)
 
@@ -89,7 +89,7 @@ def execute_told(
     """Execute any statement as the listeners to ``do_orm_execute`` want it; to be called inside the guard."""
 
     def run(statement: Any, params: Any, options: Mapping[str, Any], bind_arguments: Mapping[str, Any]) -> Result[Any]:
-        execute = execute_planned if has_entities(statement) else _execute_core
+        execute = execute_planned if is_planned(statement) else _execute_core
         return execute(session, statement, params or None, options, bind_arguments)
 
     return ask_listeners(session, statement, params, execution_options, bind_arguments, run, added=added)
@@ -120,7 +120,7 @@ def execute_planned(
         return stream(session, bound, params, options, bind_arguments, for_core(options) or {})
     else:
         data = load(session, bound, statement, params, options, bind_arguments, plan.single)
-    return result_of(plan.metadata, data, plan.single)
+    return result_of(bound.metadata, data, plan.single)
 
 
 def load(

@@ -83,5 +83,5 @@ def stream(
             opened.close()
             unit.__exit__(None, None, None)
 
-    result = streamed(plan.metadata, chunks, plan.single, opened)
+    result = streamed(source.metadata, chunks, plan.single, opened)
     return result.yield_per(size)

@@ -89,7 +89,7 @@ def test_key_changes_use_the_old_key(owner, things):
     thing.id = 5_000
     thing.x = -1
     outcome = owner.flush()
-    assert outcome.rekeyed == {state(thing): old}
+    assert outcome.rekeyed == {state(thing): (old, thing)}
     assert owner.identity_map.find(type(thing).__mapper__, 5_000) is thing
     assert owner.identity_map.find(type(thing).__mapper__, old) is None
     thing.x = -2
@@ -204,7 +204,7 @@ def test_key_that_was_not_loaded_is_known(owner, things):
     assert not owner.flush()
     del vars(thing)["id"]
     thing.id = key + 1_000
-    assert owner.flush().rekeyed == {state(thing): key}
+    assert owner.flush().rekeyed == {state(thing): (key, thing)}
 
 
 def test_part_of_a_key_changes(owner, make):

@@ -55,7 +55,7 @@ def enlist(
         if not transaction.nested:
             return enlist(parent, bind, options)  # into the dictionary that both share
         connection = enlist(parent, bind, options)
-        _enter(transaction, Entry(connection, connection.begin_nested(), True, False))
+        _enter(transaction, Entry(connection, _savepoint(connection), True, False))
         transaction.tell("after_begin", None, transaction, connection)
         return connection
     owned = not isinstance(bind, Connection)
@@ -113,6 +113,20 @@ def _join(connection: Connection, mode: str) -> Entry:
     if mode == "conditional_savepoint":
         mode = "create_savepoint" if connection.in_nested_transaction() else "rollback_only"
     if mode == "create_savepoint":
-        return Entry(connection, connection.begin_nested(), True, False)
+        return Entry(connection, _savepoint(connection), True, False)
     around = connection.get_nested_transaction() or connection.get_transaction()
     return Entry(connection, around, mode == "control_fully", False)
+
+
+def _savepoint(connection: Connection) -> Any:
+    """Make a savepoint, inside a transaction.
+
+    SQLite's driver waits with BEGIN for the first write. A SAVEPOINT that comes before it would be a transaction
+    of its own, whose release commits.
+    """
+    if connection.dialect.name == "sqlite":
+        driver: Any = connection.connection.driver_connection
+        waits = getattr(driver, "isolation_level", None) is not None and not driver.in_transaction
+        if waits and not getattr(driver, "autocommit", -1) == 1:  # 3.12: autocommit=True is a wish to be obeyed
+            connection.exec_driver_sql("BEGIN")
+    return connection.begin_nested()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..exc import SAWarning
@@ -10,6 +11,7 @@ from ..kernel.listening import forget_silent
 from ..state.instance import DELETED, DETACHED, PERSISTENT, InstanceState
 from ..state.parting import Parting
 from . import moves
+from .depending import forget_what_depends
 from .transaction import SessionTransaction, SessionTransactionOrigin
 
 if TYPE_CHECKING:
@@ -66,11 +68,12 @@ class Restoring:
         """Put every object where the database has it."""
         identity_map = self.identity_map
         born = transaction.born if transaction is not None else {}
-        for state, old in (transaction.rekeyed if transaction is not None else {}).items():
-            if state.owner is identity_map and state.status == PERSISTENT:
+        born = {**born, **_loaded_again(identity_map, born)}
+        for state, (old, instance) in (transaction.rekeyed if transaction is not None else {}).items():
+            if state.owner is identity_map and state.status in (PERSISTENT, DELETED):
                 identity_map.remove(state)
                 state.pk = old
-                if (instance := state()) is not None and state not in born:
+                if state not in born and state.status == PERSISTENT:  # what was deleted comes in below
                     identity_map.put(state, instance)
         moves.release(self, [*born, *self._new], to_transient=True)  # type: ignore[arg-type]
         if self._heard is not None:
@@ -92,11 +95,14 @@ class Restoring:
         if transaction is not None and transaction.nested and not transaction.past_objects:
             changed = {
                 *transaction.dirty,
+                *_loaded_again(identity_map, transaction.dirty),
                 *transaction.deleted,
                 *identity_map.modified,
                 *identity_map.watched,
             }
             moves.expire([state for state in changed if state.status == PERSISTENT])
+            removed = {state.mapper for state in (*transaction.deleted, *transaction.rekeyed)}
+            forget_what_depends(identity_map, removed.union(state.mapper for state in (*changed, *born)), removed)
         else:
             moves.expire(identity_map.all_states())
 
@@ -107,3 +113,14 @@ class Restoring:
         identity_map = self.identity_map
         if self._first_change is not None and not identity_map.modified:
             identity_map.modified = self._first_change
+
+
+def _loaded_again(identity_map: IdentityMap, states: Iterable[InstanceState]) -> dict[InstanceState, None]:
+    """Return the states that came in place of some whose objects the program had let go of."""
+    found: dict[InstanceState, None] = {}
+    for state in states:
+        if state() is None:
+            other = identity_map.map_for(state.mapper, state.identity_token).get(state.pk)
+            if other is not None:
+                found[other] = None
+    return found

@@ -77,6 +77,7 @@ class SessionTransaction:
     """
 
     callbacks: list[Callable[[], Any]] | None = None  # to be called when all is committed
+    _with_outer = False  # whether it is rolled back as a part of what is around it
 
     def __init__(
         self,
@@ -104,7 +105,7 @@ class SessionTransaction:
         self.born: dict[InstanceState, None] = {}
         self.dirty: dict[InstanceState, None] = {}
         self.deleted: dict[InstanceState, None] = {}
-        self.rekeyed: dict[InstanceState, Any] = {}
+        self.rekeyed: dict[InstanceState, tuple[Any, Any]] = {}  # → the key before, and the object: it must not go
         if parent is not None and origin is SessionTransactionOrigin.SUBTRANSACTION:  # part of it in all but its end
             self._connections = parent._connections
             self.born, self.dirty = parent.born, parent.dirty
@@ -346,7 +347,10 @@ class SessionTransaction:
             self.tell("after_rollback", cause or first)
         except BaseException as err:
             first = err
-        self.session._rolled_back(self)
+        if self._with_outer and self.parent is not None:
+            self._hand_to_parent(self.parent)
+        else:
+            self.session._rolled_back(self)
         self._restored = True
         if first is not None:
             self.close(cause=first)
@@ -357,8 +361,8 @@ class SessionTransaction:
         parent.dirty.update(self.dirty)
         parent.deleted.update(self.deleted)
         parent.past_objects |= self.past_objects
-        for state, old in self.rekeyed.items():
-            parent.rekeyed.setdefault(state, old)
+        for state, before in self.rekeyed.items():
+            parent.rekeyed.setdefault(state, before)
         if self.callbacks:
             parent.callbacks = [*(parent.callbacks or ()), *self.callbacks]
 
@@ -387,6 +391,7 @@ class SessionTransaction:
         while inner is not None and inner is not self:
             outer = inner.parent
             if rollback:
+                inner._with_outer = True  # which restores the objects once, and loses no values of new ones on the way
                 inner.rollback()
             else:
                 inner.commit()

@@ -384,5 +384,5 @@ def _keep(transaction: SessionTransaction, outcome: Outcome) -> None:
     transaction.deleted.update(dict.fromkeys(outcome.deleted))
     if transaction.parent is not None:
         transaction.dirty.update(dict.fromkeys(outcome.updated))
-    for state, old in outcome.rekeyed.items():
-        transaction.rekeyed.setdefault(state, old)
+    for state, before in outcome.rekeyed.items():
+        transaction.rekeyed.setdefault(state, before)

@@ -308,15 +308,16 @@ def plan_for(state: InstanceState) -> MapperPlan:
     return plan_of(state.mapper) if state.extra is None else plan_of(state.mapper, state.identity_token)
 
 
-def refers_to(table: Table) -> dict[Table, list[ForeignKeyConstraint]]:
+def refers_to(table: Table, deferred: bool = False) -> dict[Table, list[ForeignKeyConstraint]]:
     """Return the tables that a table refers to, and by which constraints.
 
-    Constraints that the database checks only at COMMIT demand no order. Tables that this
-    MetaData doesn't know are somebody else's.
+    Tables that this MetaData doesn't know are somebody else's.
+
+    :param deferred: also by those that the database checks only at COMMIT; they demand no order.
     """
     found: dict[Table, list[ForeignKeyConstraint]] = {}
     for constraint in table.foreign_key_constraints:
-        if constraint.deferrable and (constraint.initially or "").upper() == "DEFERRED":
+        if not deferred and constraint.deferrable and (constraint.initially or "").upper() == "DEFERRED":
             continue
         try:
             found.setdefault(constraint.referred_table, []).append(constraint)

@@ -94,7 +94,7 @@ def _rekey(identity_map: IdentityMap, changes: Changes, journal: Journal, outcom
         if entries.get(state.pk) is state:
             del entries[state.pk]
     for state, _, new in moved:
-        outcome.rekeyed[state] = state.pk
+        outcome.rekeyed[state] = state.pk, state()
         state.pk = new
         displaced = identity_map.put(state, state())
         if displaced is not None:

@@ -62,7 +62,7 @@ class Outcome:
     :ivar updated: states that an UPDATE was sent for.
     :ivar deleted: states whose rows are gone; out of the identity map, with status DELETED.
         A state whose row was taken over by a new object with the same key is among them.
-    :ivar rekeyed: states whose primary key changed → the key they had.
+    :ivar rekeyed: states whose primary key changed → the key they had, and the object.
     :ivar lost: new states that lost their parents before they were saved; the session lets go of them.
     :ivar statements: how many statements went to the driver; an executemany is one.
     """
@@ -73,7 +73,7 @@ class Outcome:
         self.inserted: list[InstanceState] = []
         self.updated: list[InstanceState] = []
         self.deleted: list[InstanceState] = []
-        self.rekeyed: dict[InstanceState, Any] = {}
+        self.rekeyed: dict[InstanceState, tuple[Any, Any]] = {}
         self.lost: list[InstanceState] = []
         self.statements = statements
 

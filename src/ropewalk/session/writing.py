@@ -15,6 +15,7 @@ from ..unitofwork.flush import flush
 from ..unitofwork.work import Outcome, Work
 from . import bulk, cascading, merging, moves, reading
 from .cascading import Cascading
+from .farewell import read_before_deletion
 from .restoring import Restoring
 from .running import calls_of
 from .telling import FlushListeners
@@ -301,6 +302,8 @@ class Writing(Upserting, Cascading, Restoring):
                 return
             new = {state: obj for state, obj in new.items() if state in only}
             deleted = {state: obj for state, obj in deleted.items() if state in only}
+        if deleted:
+            read_before_deletion(self, deleted)  # type: ignore[arg-type]
         with self._unit() as transaction:
             if transaction.parent is not None:  # what is written in a savepoint is read anew if that is undone
                 transaction.dirty.update(dict.fromkeys(self.identity_map.modified))

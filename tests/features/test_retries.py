@@ -445,6 +445,7 @@ def test_what_is_no_policy_is_refused(wrong):
         ("psycopg.errors", ("x",), {"sqlstate": "08007"}, None),
         ("pymysql.err", (1213, "x"), {}, "deadlock"),
         ("pymysql.err", (1205, "x"), {}, "lock not available"),
+        ("pymysql.err", (1205, "x"), {"sqlstate": "HY000"}, "lock not available"),  # as of PyMySQL 1.2
         ("MySQLdb", (1047, "WSREP has not yet prepared node"), {}, "cluster conflict"),
         ("pymysql.err", (1062, "x"), {}, None),
         ("sqlite3", ("x",), {"sqlite_errorcode": 5}, "lock not available"),

@@ -26,6 +26,7 @@ from sqlalchemy.types import TypeEngine
 from sqlalchemy.util import immutabledict
 
 from . import one_trip
+from .failures import ERRORS_ONLY
 
 PLUGIN = "ropewalk"
 """Our name among Core's compile-state plugins; never "orm", which is SQLAlchemy's own."""
@@ -214,7 +215,7 @@ def is_quiet(connection: Connection) -> bool:
         and not connection._has_events
         and not engine._has_events
         and not connection._echo
-        and not connection.dialect._has_events
+        and ((heard := connection.dialect._has_events) is ERRORS_ONLY or not heard)
         and "schema_translate_map" not in connection._execution_options
         and connection.dialect.name in _TEXT_DIALECTS
     )

@@ -20,7 +20,7 @@ from ..loading.filtering import filtered_dml
 from ..loading.returning import prop_for, refuse_star, returning_for
 from . import bulk_dml
 from .synchronizing import Synchronizer, check_strategy
-from .transaction import SessionTransactionOrigin
+from .transaction import SUBTRANSACTION
 
 if TYPE_CHECKING:
     from ..mapping.mapper import Mapper
@@ -83,7 +83,7 @@ def execute(
             result = work.update_many(params)
         else:
             result = work.with_criteria(params, transaction)
-        if transaction.origin is SessionTransactionOrigin.SUBTRANSACTION and not isinstance(result, DmlResult):
+        if transaction.origin is SUBTRANSACTION and not isinstance(result, DmlResult):
             if result.returns_rows:
                 return result.freeze()()  # type: ignore[no-any-return]  # the connection goes back with the unit
         return result  # type: ignore[no-any-return]

@@ -51,24 +51,33 @@ def commit_all(transaction: SessionTransaction) -> None:
     if transaction.parent is None and transaction.session.twophase:
         _commit_prepared(transaction)
         return
-    entries = [entry for entry in entries_of(transaction) if entry.commits]
-    for place, entry in enumerate(entries):
+    entries = entries_of(transaction)
+    for entry in entries:
+        if not entry.commits:
+            continue
         try:
             transaction.committed.append((entry, entry.transaction.commit()))  # no line between the two
         except DBAPIError as err:
+            before, after = _beside(entry, entries)
             unknown = outcome_is_unknown(err)
-            if transaction.parent is None and (place or unknown):
-                rest = entries[place + 1 :]
-                raise _in_doubt(
-                    err, entries[:place], [entry] if unknown else [], rest if unknown else [entry, *rest]
-                ) from err
+            if transaction.parent is None and (before or unknown):
+                raise _in_doubt(err, before, [entry] if unknown else [], after if unknown else [entry, *after]) from err
             raise
         except BaseException as err:
-            if place:
-                err.add_note(f"By then {_names(entries[:place])} had committed.")
+            before, _ = _beside(entry, entries)
+            if before:
+                err.add_note(f"By then {_names(before)} had committed.")
             if not isinstance(err, Exception):
                 err.add_note(f"It came while {_name(entry)} was asked to commit: nobody knows whether it did.")
             raise
+
+
+def _beside(entry: Entry, entries: list[Entry]) -> tuple[list[Entry], list[Entry]]:
+    """Return those that commit before, and those that commit after one of them."""
+    place = entries.index(entry)
+    return [other for other in entries[:place] if other.commits], [
+        other for other in entries[place + 1 :] if other.commits
+    ]
 
 
 def has_committed(transaction: SessionTransaction) -> bool:
@@ -137,6 +146,8 @@ def roll_back_all(transaction: SessionTransaction, cause: BaseException | None) 
         except BaseException as err:
             if _was_lost(err) and transaction.parent is None and not transaction.session.twophase:
                 continue  # a server rolls back by itself what it has lost the client of
+            if transaction.by_itself and isinstance(err, DBAPIError):
+                continue  # the savepoint has gone with the rest
             if cause is not None:
                 cause.add_note(f"The rollback that followed failed too: {err!r}")
             elif first is None:

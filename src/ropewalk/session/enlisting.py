@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine
 from ..exc import InvalidRequestError, SAWarning
 from .forks import remember
 from .holders import here
+from .undone import listen_to_failures
 from .waiting import connect
 
 if TYPE_CHECKING:
@@ -56,7 +57,8 @@ def enlist(
             return enlist(parent, bind, options)  # into the dictionary that both share
         connection = enlist(parent, bind, options)
         _enter(transaction, Entry(connection, _savepoint(connection), True, False))
-        transaction.tell("after_begin", None, transaction, connection)
+        if transaction.session._heard is not None:
+            transaction.tell("after_begin", None, transaction, connection)
         return connection
     owned = not isinstance(bind, Connection)
     if isinstance(bind, Connection):
@@ -70,7 +72,8 @@ def enlist(
         connection = connect(bind)
         if transaction.taken is None:
             transaction.taken = here()
-        remember(bind)
+    if remember(connection.engine):
+        listen_to_failures(connection.engine)
     try:
         options = _all_options(transaction, options)
         if options:
@@ -81,7 +84,8 @@ def enlist(
             connection.close()
         raise
     _enter(transaction, entry)
-    transaction.tell("after_begin", None, transaction, connection)
+    if transaction.session._heard is not None:
+        transaction.tell("after_begin", None, transaction, connection)
     return connection
 
 

@@ -25,11 +25,13 @@ _engines: dict[int, weakref.ref[Engine]] = {}
 _abandoned: list[Any] = []  # what must not be finalized in a child: that would speak on the parent's sockets
 
 
-def remember(engine: Engine) -> None:
-    """Note an engine that sessions take connections from."""
+def remember(engine: Engine) -> bool:
+    """Note an engine whose connections sessions use; say whether it is a new one."""
     key = id(engine)
-    if key not in _engines:
-        _engines[key] = weakref.ref(engine, lambda _: _engines.pop(key, None))
+    if key in _engines:
+        return False
+    _engines[key] = weakref.ref(engine, lambda _: _engines.pop(key, None))
+    return True
 
 
 class CarriedOver:

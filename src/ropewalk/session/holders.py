@@ -20,20 +20,23 @@ if TYPE_CHECKING:
 
 PACKAGE = os.path.dirname(os.path.dirname(__file__))
 
-_ours: set[CodeType] = set()  # functions of the package, which are found quicker than compared by name
+_ours: dict[str, bool] = {}  # whether a file is one of the package
 
-Place = tuple[float, CodeType | None, int]
+Place = tuple[float, CodeType, int]
+"""When, in which function, and at which of its instructions: to make a line of that takes longer."""
 
 
 def here() -> Place:
-    """Return the time, and the place in the program that called us."""
-    frame = sys._getframe(1)
-    while (code := frame.f_code) in _ours or code.co_filename.startswith(PACKAGE):
-        _ours.add(code)
+    """Return the time, and the place in the program that has a connection enlisted."""
+    frame = sys._getframe(3)  # past enlist() and who calls it for a session: each frame looked at has to be made
+    while (ours := _ours.get(file := frame.f_code.co_filename)) is not False:
+        if ours is None:
+            _ours[file] = file.startswith(PACKAGE)
+            continue
         if frame.f_back is None:
             break
         frame = frame.f_back
-    return time.monotonic(), frame.f_code, frame.f_lineno
+    return time.monotonic(), frame.f_code, frame.f_lasti
 
 
 def holders_of(engine: Engine, sessions: Iterable[Session]) -> list[str]:
@@ -45,10 +48,17 @@ def holders_of(engine: Engine, sessions: Iterable[Session]) -> list[str]:
         if transaction is None or transaction.taken is None:
             continue
         if any(entry.connection.engine.pool is engine.pool for entry in list(transaction._connections.values())):
-            since, code, line = transaction.taken
-            place = "" if code is None else f", taken in {code.co_name} ({code.co_filename}:{line})"
-            held.append((now - since, f"session {session.hash_key} since {now - since:.1f} s{place}"))
+            since, code, instruction = transaction.taken
+            place = f"{code.co_name} ({code.co_filename}:{_line(code, instruction)})"
+            held.append((now - since, f"session {session.hash_key} since {now - since:.1f} s, taken in {place}"))
     return [line for _, line in sorted(held, reverse=True)]
+
+
+def _line(code: CodeType, instruction: int) -> int:
+    for start, end, line in code.co_lines():
+        if start <= instruction < end and line is not None:
+            return line
+    return code.co_firstlineno
 
 
 def tell_holders(error: BaseException, engine: Engine, sessions: Iterable[Session]) -> None:

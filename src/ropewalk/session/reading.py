@@ -23,7 +23,7 @@ from . import dml, moves
 from .fetching_told import fetch_together_told, fetch_told
 from .orm_execute import ask_listeners
 from .streaming import stream, whole_only
-from .transaction import SessionTransactionOrigin
+from .transaction import SUBTRANSACTION
 
 if TYPE_CHECKING:
     from .session import Session
@@ -179,7 +179,7 @@ def _execute_core(
             transaction.past_objects = True
         connection = session.for_statement(statement, bind_arguments)
         result = connection.execute(statement, params, execution_options=dict(execution_options or {}))
-        if transaction.origin is SessionTransactionOrigin.SUBTRANSACTION and result.returns_rows:
+        if transaction.origin is SUBTRANSACTION and result.returns_rows:
             return result.freeze()()  # the connection goes back with the unit
         return result
 

@@ -12,7 +12,7 @@ from ..state.instance import DELETED, DETACHED, PERSISTENT, InstanceState
 from ..state.parting import Parting
 from . import moves
 from .depending import forget_what_depends
-from .transaction import SessionTransaction, SessionTransactionOrigin
+from .transaction import SUBTRANSACTION, SessionTransaction
 
 if TYPE_CHECKING:
     from ..state.identity import IdentityMap
@@ -33,8 +33,16 @@ class Restoring:
         def _is_clean(self) -> bool: ...
 
     def _committed(self, transaction: SessionTransaction) -> None:
-        parting = Parting("the commit of its deletion") if transaction.deleted else None
-        for state in transaction.deleted:
+        if transaction.deleted:
+            self._detach_deleted(transaction.deleted)
+        identity_map = self.identity_map
+        identity_map.orphans.clear()
+        if identity_map.maps and self.expire_on_commit and transaction.origin is not SUBTRANSACTION:
+            moves.expire(identity_map.all_states())
+
+    def _detach_deleted(self, states: dict[InstanceState, None]) -> None:
+        parting = Parting("the commit of its deletion")
+        for state in states:
             if state.status == DELETED:
                 state.set_extra("was_deleted", True)
                 state.status = DETACHED
@@ -42,12 +50,9 @@ class Restoring:
                 state.parting = parting
                 if self._heard is not None and (instance := state()) is not None:
                     self.dispatch.deleted_to_detached(self, instance)
-        self.identity_map.orphans.clear()
-        if self.expire_on_commit and transaction.origin is not SessionTransactionOrigin.SUBTRANSACTION:
-            moves.expire(self.identity_map.all_states())
 
     def _rolled_back(self, transaction: SessionTransaction) -> None:
-        if transaction.origin is SessionTransactionOrigin.SUBTRANSACTION and not (
+        if transaction.origin is SUBTRANSACTION and not (
             transaction.born or transaction.deleted or transaction.rekeyed
         ):
             return  # a flush of its own took nothing over, so its objects stand as before
@@ -55,7 +60,7 @@ class Restoring:
 
     def _discard_late_changes(self, transaction: SessionTransaction) -> None:
         """At the rollback() that a failed flush asked for, drop what was done to objects after it."""
-        if transaction.origin is not SessionTransactionOrigin.SUBTRANSACTION and not self._is_clean():
+        if transaction.origin is not SUBTRANSACTION and not self._is_clean():
             warnings.warn(
                 "Objects were added, changed or deleted after this session's transaction had been rolled back, and "
                 "before rollback() was called: those changes are dropped.",

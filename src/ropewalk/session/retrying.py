@@ -86,10 +86,19 @@ OUTCOME_UNKNOWN: Mapping[str, frozenset[Any]] = {
 
 ROLLED_BACK: Mapping[str, frozenset[Any]] = {
     "postgresql": frozenset(),
-    "mysql": frozenset({1213, 3101}),
+    "mysql": frozenset({1206, 1213, 3101}),  # 1206: no room for more locks
     "sqlite": frozenset(),
 }
 """Codes of a statement's error with which the server has undone the whole transaction, savepoints included."""
+
+ROLLED_BACK_AT_TIMES: Mapping[str, frozenset[Any]] = {
+    "mysql": frozenset({1205}),  # with innodb_rollback_on_timeout
+    "sqlite": frozenset({7, 9, 10, 13, 19}),  # no memory, interrupted, disk trouble, disk full, ON CONFLICT ROLLBACK
+}
+"""Codes after which the database has to be asked whether it has done so."""
+
+ABORTED = "25P02"
+"""What PostgreSQL says to each further statement of a transaction in which one has failed."""
 
 
 def code_of(error: BaseException) -> tuple[str, Any]:
@@ -100,13 +109,13 @@ def code_of(error: BaseException) -> tuple[str, Any]:
     orig: Any = error.orig if isinstance(error, DBAPIError) else error
     if (number := getattr(orig, "sqlite_errorcode", None)) is not None:
         return "sqlite", number & 0xFF
-    state = getattr(orig, "sqlstate", None) or getattr(orig, "pgcode", None)
-    if isinstance(state, str):
-        return "postgresql", state
     args = getattr(orig, "args", ())
     module = type(orig).__module__.partition(".")[0]
     if module in _MYSQL_DRIVERS and args and isinstance(args[0], int):
-        return "mysql", args[0]
+        return "mysql", args[0]  # some of these drivers have an SQLSTATE too, which says less
+    state = getattr(orig, "sqlstate", None) or getattr(orig, "pgcode", None)
+    if isinstance(state, str):
+        return "postgresql", state
     return ("postgresql", None) if module in _POSTGRESQL_DRIVERS else ("", None)
 
 

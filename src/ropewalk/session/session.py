@@ -20,12 +20,14 @@ from . import moves, reading
 from .asking import Asking
 from .autobegin import FirstChange
 from .binds import Bind, Binds, check_bind, entity_mapper, metadata_bind, unbound
+from .enlisting import enlist
 from .extensions import extend_session
 from .forks import watch_forks
 from .guard import Guard
 from .holders import tell_holders
 from .transacting import Transacting
-from .transaction import SessionTransaction, SessionTransactionOrigin, TransactionState
+from .transaction import ACTIVE, SessionTransaction
+from .undone import watch_failures
 from .waiting import on_timeout
 from .writing import Writing
 
@@ -234,7 +236,7 @@ class Session(Asking, Writing, Transacting):
             mapper = found
         if mapper is None and clause is not None:
             mapper = entity_mapper(clause)
-        if self._binds:
+        if self._binds is not _NO_BINDS:
             if mapper is not None and (named := self._binds.for_mapper(mapper)) is not None:
                 return named
             if (named := self._binds.for_clause(clause)) is not None:
@@ -271,28 +273,34 @@ class Session(Asking, Writing, Transacting):
         execution_options: Mapping[str, Any] | None = None,
     ) -> Connection:
         """Return the connection of the current transaction."""
-        arguments = dict(bind_arguments or {})
+        arguments = dict(bind_arguments) if bind_arguments else {}
         if mapper is not None:
             arguments.setdefault("mapper", mapper)
         with self._guard("connection()"):
-            if self._transaction is None:
-                self._begin(SessionTransactionOrigin.AUTOBEGIN)
             return self._connection_to(self.get_bind(**arguments), execution_options)
 
     def connection_for(self, mapper: Any, clause: Any = None, **bind_arguments: Any) -> Connection:
         """Return the connection for a mapper; a transaction must have begun."""
         bind = self.bind
-        if bind is None or self._binds or bind_arguments or type(self).get_bind is not Session.get_bind:
+        if (
+            bind is None
+            or self._binds is not _NO_BINDS
+            or bind_arguments
+            or type(self).get_bind is not Session.get_bind
+        ):
             bind = self.get_bind(**{"mapper": mapper, "clause": clause, **bind_arguments})
         transaction = self._transaction
         if transaction is not None:
             entry = transaction._connections.get(bind)
-            if entry is not None and transaction.state is TransactionState.ACTIVE:
+            if entry is not None and transaction.state is ACTIVE:
                 return entry[0]
         return self._connection_to(bind)
 
     def _connection_to(self, bind: Bind, options: Mapping[str, Any] | None = None) -> Connection:
-        return self._need_transaction().connection(bind, options)
+        transaction = self._transaction or self._need_transaction()
+        if transaction.state is not ACTIVE:
+            transaction.check_active()
+        return enlist(transaction, bind, options)
 
     def for_statement(self, statement: Any, bind_arguments: Mapping[str, Any] | None = None) -> Connection:
         """Return the connection that serves a statement."""
@@ -326,3 +334,4 @@ def _tell_holders(error: BaseException, engine: Engine) -> None:
 
 on_timeout.append(_tell_holders)
 watch_forks(Session._all)
+watch_failures(Session._all)

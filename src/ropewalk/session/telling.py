@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..state.instance import DELETED, PENDING, PERSISTENT, InstanceState
-from .transaction import SessionTransaction, SessionTransactionOrigin, TransactionState
+from .transaction import CLOSED, SUBTRANSACTION, SessionTransaction
 
 if TYPE_CHECKING:
     from ..unitofwork.work import Outcome, Work
@@ -96,7 +96,7 @@ class FlushListeners:
 
     def starting(self, transaction: SessionTransaction) -> None:
         """There is something to do; the flush is a part of the transaction, and told of like one."""
-        self._part = part = SessionTransaction(self.session, transaction, SessionTransactionOrigin.SUBTRANSACTION)
+        self._part = part = SessionTransaction(self.session, transaction, SUBTRANSACTION)
         self.session.dispatch.after_transaction_create(self.session, part)
 
     def written(self) -> None:
@@ -121,7 +121,7 @@ class FlushListeners:
     def end(self, cause: BaseException | None) -> None:
         """The flush has ended in whatever way."""
         if self._part is not None:
-            self._part.state = TransactionState.CLOSED
+            self._part.state = CLOSED
             self._part.tell("after_transaction_end", cause, self._part)
             if cause is not None:
                 self._part.tell("after_soft_rollback", cause, self._part)

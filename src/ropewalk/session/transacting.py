@@ -9,7 +9,7 @@ from ..exc import ArgumentError, InvalidRequestError
 from . import moves
 from .callbacks import add_callback
 from .retrying import Retries
-from .transaction import SessionTransaction, SessionTransactionOrigin
+from .transaction import AUTOBEGIN, BEGIN, BEGIN_NESTED, SUBTRANSACTION, SessionTransaction, SessionTransactionOrigin
 
 if TYPE_CHECKING:
     from ..state.identity import IdentityMap
@@ -67,10 +67,10 @@ class Transacting:
                 return self.begin_nested()
             outer = self._transaction
             if outer is None:
-                return self._begin(SessionTransactionOrigin.BEGIN, execution_options)
+                return self._begin(BEGIN, execution_options)
             if subtransactions and not execution_options:
                 outer.check_active()
-                return self._enter(SessionTransaction(self, outer, SessionTransactionOrigin.SUBTRANSACTION))  # type: ignore[arg-type]
+                return self._enter(SessionTransaction(self, outer, SUBTRANSACTION))  # type: ignore[arg-type]
             raise InvalidRequestError(
                 "This session is in a transaction already: it begins with the first use of the session. "
                 "Call begin() before anything else, or use begin_nested() for a savepoint."
@@ -85,7 +85,7 @@ class Transacting:
             outer = self._need_transaction()
             outer.check_active()
             self.flush()
-            return self._enter(SessionTransaction(self, outer, SessionTransactionOrigin.BEGIN_NESTED))  # type: ignore[arg-type]
+            return self._enter(SessionTransaction(self, outer, BEGIN_NESTED))  # type: ignore[arg-type]
 
     def _begin(
         self, origin: SessionTransactionOrigin, execution_options: Mapping[str, Any] | None = None
@@ -110,7 +110,7 @@ class Transacting:
                 raise InvalidRequestError(
                     "Autobegin is off on this session (autobegin=False): call session.begin() first."
                 )
-            return self._begin(SessionTransactionOrigin.AUTOBEGIN)
+            return self._begin(AUTOBEGIN)
         return self._transaction
 
     # -- end --------------------------------------------------------------------------------

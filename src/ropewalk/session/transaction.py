@@ -23,6 +23,7 @@ from .enlisting import Entry, enlist
 from .holders import Place
 from .retrying import mark_committed
 from .running import calls_of
+from .undone import described, settle_doubts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,19 +49,9 @@ class SessionTransactionOrigin(enum.Enum):
     SUBTRANSACTION = 3
 
 
-class _Ending:
-    """A ``with`` block in which a transaction must not be ended by others."""
-
-    __slots__ = ("_transaction",)
-
-    def __init__(self, transaction: SessionTransaction) -> None:
-        self._transaction = transaction
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *exception: object) -> None:
-        self._transaction._doing = ""
+# A member of an Enum is found by a method call on Python 3.11, and each transaction asks a dozen times.
+ACTIVE, PREPARED, DEACTIVE, COMMITTED, CLOSED = TransactionState
+AUTOBEGIN, BEGIN, BEGIN_NESTED, SUBTRANSACTION = SessionTransactionOrigin
 
 
 class SessionTransaction:
@@ -74,10 +65,22 @@ class SessionTransaction:
     :ivar nested: whether it is a savepoint.
     :ivar origin: what began it.
     :ivar execution_options: for the connections that it takes, beside those of the session.
+    :ivar is_subtransaction: whether it only takes part in the transaction around it (``begin(subtransactions=True)``).
     """
 
+    # What most transactions never need stands here.
     callbacks: list[Callable[[], Any]] | None = None  # to be called when all is committed
+    cause: BaseException | None = None  # of its rollback
+    by_itself = False  # whether that was the database's doing
+    doubts: dict[Connection, BaseException] | None = None  # which errors may have aborted it in the database
+    past_objects = False  # whether a savepoint has seen statements that wrote rows past the session's objects
+    taken: Place | None = None  # when and where the first connection was
+    finished = False  # committed, whatever came after
     _with_outer = False  # whether it is rolled back as a part of what is around it
+    _restored = False  # objects have been put back
+    _gone = False  # connections have been given back
+    _doing = ""  # what is under way and must not be interrupted by another such call
+    _outer_context: SessionTransaction | None = None
 
     def __init__(
         self,
@@ -89,24 +92,17 @@ class SessionTransaction:
         self.session = session
         self.parent = parent
         self.origin = origin
-        self.nested = origin is SessionTransactionOrigin.BEGIN_NESTED
-        self.state = TransactionState.ACTIVE
-        self.cause: BaseException | None = None
+        self.nested = origin is BEGIN_NESTED
+        self.is_subtransaction = parent is not None and not self.nested
+        self.state = ACTIVE
         self.execution_options = execution_options
-        self.past_objects = False  # whether a savepoint has seen statements that wrote rows past the session's objects
-        self.taken: Place | None = None  # when and where the first connection was
         self.committed: list[Any] = []  # the connections that have committed
-        self.finished = False  # committed, whatever came after
-        self._restored = False  # objects have been put back
-        self._gone = False  # connections have been given back
-        self._doing = ""  # what is under way and must not be interrupted by another such call
-        self._outer_context: SessionTransaction | None = None
         self._connections: dict[Any, Entry] = {}
         self.born: dict[InstanceState, None] = {}
         self.dirty: dict[InstanceState, None] = {}
         self.deleted: dict[InstanceState, None] = {}
         self.rekeyed: dict[InstanceState, tuple[Any, Any]] = {}  # → the key before, and the object: it must not go
-        if parent is not None and origin is SessionTransactionOrigin.SUBTRANSACTION:  # part of it in all but its end
+        if parent is not None and self.is_subtransaction:  # part of it in all but its end
             self._connections = parent._connections
             self.born, self.dirty = parent.born, parent.dirty
             self.deleted, self.rekeyed = parent.deleted, parent.rekeyed
@@ -118,33 +114,35 @@ class SessionTransaction:
     @property
     def is_active(self) -> bool:
         """Whether work can be done in it."""
-        return self.state is TransactionState.ACTIVE
+        return self.state is ACTIVE
 
     @property
     def closed(self) -> bool:
-        return self.state is TransactionState.CLOSED
-
-    @property
-    def is_subtransaction(self) -> bool:
-        """Whether it only takes part in the transaction around it (``begin(subtransactions=True)``)."""
-        return self.parent is not None and not self.nested
+        return self.state is CLOSED
 
     # -- what may be done when --------------------------------------------------------------
 
     def check_active(self) -> None:
         """Refuse to go on after a failed flush, or when it is over."""
         state = self.state
-        if state is TransactionState.ACTIVE:
+        if state is ACTIVE:
             return
-        if state is not TransactionState.DEACTIVE:
+        if state is not DEACTIVE:
             raise InvalidRequestError(
                 f"This session's transaction is {state.value}, so no statement can be sent in it any more"
                 + (
                     ": end it with commit() or rollback()."
-                    if state is TransactionState.PREPARED
+                    if state is PREPARED
                     else ". What is to follow belongs into the next one, which begins once this call has returned."
                 )
             )
+        if self.by_itself and self.cause is not None:
+            raise PendingRollbackError(
+                "The database has rolled back this session's whole transaction by itself, savepoints included, when a "
+                "statement failed. Call session.rollback(), then do all of its work again; session.run() does that by "
+                f"itself. The statement's error was: {described(self.cause)}",
+                code="7s2a",
+            ) from self.cause
         if self.session._context is self:
             self.refuse_after_end()
         if self._doing:
@@ -161,14 +159,15 @@ class SessionTransaction:
         raise PendingRollbackError(
             "This session's transaction was rolled back when a flush failed, so whatever came before is undone. "
             "Call session.rollback() to begin anew. The first cause was: "
-            f"({type(self.cause).__module__}.{type(self.cause).__qualname__}) {self.cause}",
+            f"{described(self.cause)}",
             code="7s2a",
         ) from self.cause
 
     def _check_open(self, what: str) -> None:
-        if self.closed:
+        if self.state is CLOSED:
             raise ResourceClosedError("This transaction is closed: it was committed or rolled back before.")
-        self.check_idle(what, 1)
+        if self._doing:
+            self.check_idle(what, 1)
 
     def check_idle(self, what: str, itself: int = 0) -> None:
         """Refuse a call that would end the transaction while another one is at it.
@@ -183,13 +182,9 @@ class SessionTransaction:
                 f"it raise an exception to have all rolled back."
             )
 
-    def _ending(self, what: str) -> _Ending:
-        self._doing = what
-        return _Ending(self)
-
     def refuse_after_end(self) -> None:
         """Refuse to do more inside a ``with`` block whose own transaction has ended."""
-        if self.state is TransactionState.ACTIVE:
+        if self.state is ACTIVE:
             return
         cause = self.cause
         why = "" if cause is None else f" It was rolled back because of an error: {cause}"
@@ -235,23 +230,30 @@ class SessionTransaction:
             )
         self._check_open("prepare()")
         self.check_active()
-        with self._ending("prepare()"):
+        self._doing = "prepare()"
+        try:
             self._prepare()
+        finally:
+            self._doing = ""
 
     def _prepare(self) -> None:
-        self._finish_inner()
-        if not self.is_subtransaction:
+        session = self.session
+        if session._transaction is not self:
+            self._finish_inner()
+        if session._heard is not None and not self.is_subtransaction:
             self.tell("before_commit", None)
-        if self.origin is not SessionTransactionOrigin.SUBTRANSACTION or self.parent is not None:
-            self.session._flush_for_commit()  # where that fails, fail() has been called
-        if self.parent is None and self.session.twophase and self._connections:
+        if self.origin is not SUBTRANSACTION or self.parent is not None:
+            session._flush_for_commit()  # where that fails, fail() has been called
+        if self.doubts:
+            settle_doubts(self)
+        if self.parent is None and session.twophase and self._connections:
             try:
                 prepare_all(self)
             except BaseException as err:
                 self._undo(err)
                 self.close(cause=err)
                 raise
-        self.state = TransactionState.PREPARED
+        self.state = PREPARED
 
     def commit(self) -> None:
         """Flush, commit every connection, and let go of them.
@@ -259,13 +261,14 @@ class SessionTransaction:
         :raises CommitOutcomeUnknown: the connection was lost before the database had answered.
         """
         self._check_open("commit()")
-        if self.state is not TransactionState.PREPARED:
+        if self.state is not PREPARED:
             self.check_active()
         failure: BaseException | None = None
-        with self._ending("commit()"):
-            if self.state is not TransactionState.PREPARED:
+        self._doing = "commit()"
+        try:
+            if self.state is not PREPARED:
                 self._prepare()
-            if not self.is_subtransaction and self._connections:
+            if self._connections and not self.is_subtransaction:
                 try:
                     commit_all(self)
                 except BaseException as err:
@@ -275,9 +278,9 @@ class SessionTransaction:
                         raise
                     failure = err  # an interrupt that came too late
             self.finished = True
-            self.state = TransactionState.COMMITTED
+            self.state = COMMITTED
             try:
-                if not self.is_subtransaction:
+                if self.session._heard is not None and not self.is_subtransaction:
                     self.tell("after_commit", None)
             except BaseException as err:  # which changes nothing about what the database has
                 failure = failure or err
@@ -292,6 +295,8 @@ class SessionTransaction:
                     self.close(cause=failure)
                 except BaseException as err:
                     failure = failure or err
+        finally:
+            self._doing = ""
         if self.callbacks and self.parent is None:
             failure = run_callbacks(self.callbacks, failure)
         if failure is not None:
@@ -309,16 +314,19 @@ class SessionTransaction:
     def rollback(self) -> None:
         """Roll every connection back and put the objects where the database has them."""
         self._check_open("rollback()")
-        with self._ending("rollback()"):
+        self._doing = "rollback()"
+        try:
             self._finish_inner(rollback=True)
             if self.is_subtransaction:
                 self._deactivate_around(self.cause)
             elif self.finished:  # and interrupted before that was known to the objects
                 self._settle()
-            elif self.state is not TransactionState.DEACTIVE or not self._restored:
+            elif self.state is not DEACTIVE or not self._restored:
                 self._undo(None)
             else:
                 self.session._discard_late_changes(self)
+        finally:
+            self._doing = ""
         self.close()
         self.tell("after_soft_rollback", None, self)
 
@@ -326,22 +334,30 @@ class SessionTransaction:
         """Roll back because a flush failed; ``rollback()`` must be called before anything else."""
         if self.is_subtransaction:
             self._deactivate_around(cause)
-        elif self.state is TransactionState.ACTIVE:
+        elif self._is_to_be_undone():
             self._undo(cause)
+
+    def give_up(self, cause: BaseException) -> None:
+        """Note that the database has rolled it back by itself; ``rollback()`` must be called before anything else."""
+        self.state, self.cause, self.by_itself = DEACTIVE, cause, True
+
+    def _is_to_be_undone(self) -> bool:
+        """Whether it is at work, or was rolled back by the database alone."""
+        return self.state is ACTIVE or (self.state is DEACTIVE and not self._restored)
 
     def _deactivate_around(self, cause: BaseException | None) -> None:
         """Roll back the transaction that this one is a part of, up to a savepoint."""
         whole: SessionTransaction = self
         while whole.is_subtransaction and whole.parent is not None:
-            whole.state, whole.cause = TransactionState.DEACTIVE, cause
+            whole.state, whole.cause = DEACTIVE, cause
             whole = whole.parent
-        if whole.state is TransactionState.ACTIVE:
+        if whole._is_to_be_undone():
             whole._undo(cause)
 
     def _undo(self, cause: BaseException | None) -> None:
         """Roll back, in the databases and in memory; what fails on the way is told, after all has been tried."""
         first = roll_back_all(self, cause)
-        self.state = TransactionState.DEACTIVE
+        self.state = DEACTIVE
         self.cause = cause
         try:
             self.tell("after_rollback", cause or first)
@@ -410,7 +426,7 @@ class SessionTransaction:
         """
         if self._gone:
             return
-        self.state = TransactionState.CLOSED
+        self.state = CLOSED
         session = self.session
         try:
             if self._connections and not self.is_subtransaction:
@@ -422,7 +438,8 @@ class SessionTransaction:
             if self.parent is None:
                 session._after_transaction()
             self._gone = True
-        self.tell("after_transaction_end", cause, self)
+        if session._heard is not None:
+            self.tell("after_transaction_end", cause, self)
 
     def __enter__(self) -> SessionTransaction:
         self.check_active()
@@ -433,14 +450,14 @@ class SessionTransaction:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.session._context, self._outer_context = self._outer_context, None
-        if kind is None and self.state not in (TransactionState.COMMITTED, TransactionState.CLOSED):
+        if kind is None and self.state is not COMMITTED and self.state is not CLOSED:
             try:
                 self.commit()
             except BaseException:
                 if not self.closed:
                     self.rollback()
                 raise
-        elif self.state is not TransactionState.CLOSED:
+        elif self.state is not CLOSED:
             if error is None:
                 self.rollback()
                 return

@@ -26,6 +26,5 @@ class Unit:
         if error is None:
             self.transaction.commit()
             return
-        if self.transaction.is_active:
-            self.transaction.fail(error)
+        self.transaction.fail(error)
         self.transaction.close()

@@ -19,14 +19,14 @@ from .farewell import read_before_deletion
 from .restoring import Restoring
 from .running import calls_of
 from .telling import FlushListeners
-from .transaction import SessionTransactionOrigin
+from .transaction import SUBTRANSACTION
 from .unit import Unit
 from .upserting import Upserting
 
 if TYPE_CHECKING:
     from ..state.identity import IdentityMap
     from .guard import Guard
-    from .transaction import SessionTransaction
+    from .transaction import SessionTransaction, SessionTransactionOrigin
 
 T = TypeVar("T")
 
@@ -236,9 +236,10 @@ class Writing(Upserting, Cascading, Restoring):
             identity_map.settle_orphans()
         if self._new or self._deleted or identity_map.modified:
             return False
-        for state in list(identity_map.watched):
-            if any(True for _ in changed_in_place(state)):
-                return False
+        if identity_map.watched:
+            for state in list(identity_map.watched):
+                if any(True for _ in changed_in_place(state)):
+                    return False
         # What changed and was dropped while we looked has been brought back as modified.
         return not identity_map.modified
 
@@ -366,10 +367,12 @@ class Writing(Upserting, Cascading, Restoring):
             listeners.end(failure)
 
     def _flush_for_commit(self) -> None:
+        if self._is_clean():
+            return
         for _ in range(100):
+            self.flush()
             if self._is_clean():
                 return
-            self.flush()
         raise FlushError("100 flushes in a row left something to flush: does a hook change objects each time?")
 
     def _unit(self) -> Unit:
@@ -378,7 +381,7 @@ class Writing(Upserting, Cascading, Restoring):
             transaction = self._transaction or self._need_transaction()
             transaction.check_active()
             return Unit(transaction, False)
-        return Unit(self._begin(SessionTransactionOrigin.SUBTRANSACTION), True)
+        return Unit(self._begin(SUBTRANSACTION), True)
 
 
 def _keep(transaction: SessionTransaction, outcome: Outcome) -> None:

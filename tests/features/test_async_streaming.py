@@ -7,7 +7,7 @@ import sqlalchemy
 from asynchronous import AUTHORS, BOOKS_EACH, Author, Book, asynchronous, out
 from sqlalchemy import func, text
 
-from ropewalk import Session, inspect, joinedload, select, selectinload
+from ropewalk import Session, defer, inspect, joinedload, select, selectinload
 from ropewalk.exc import IllegalStateChangeError
 from ropewalk.ext.asyncio import AsyncResult, AsyncScalarResult, AsyncSession, exc
 
@@ -105,8 +105,25 @@ async def test_columns_and_text_stream_too(engine):
 @asynchronous
 async def test_objects_of_a_chunk_are_peers(engine):
     async with AsyncSession(engine) as session:
+        seen = []
         async for part in (await session.stream_scalars(ORDERED)).partitions(5):
             assert [len(await author.awaitable_attrs.books) for author in part] == [BOOKS_EACH] * len(part)
+            seen += [author.id for author in part]
+        assert seen == IDS
+
+
+@asynchronous
+async def test_other_statements_between_two_chunks_lose_no_row(engine):
+    async with AsyncSession(engine) as session:
+        for option in (selectinload(Author.books), defer(Author.name)):
+            result = await session.stream_scalars(ORDERED.options(option).execution_options(yield_per=3))
+            seen = []
+            async for author in result:
+                seen.append(author.id)
+                await session.scalar(select(func.count()).select_from(Author))
+                async with session.begin_nested():
+                    session.add(Book(title=await author.awaitable_attrs.name, author=author))
+            assert seen == IDS
 
 
 @asynchronous

@@ -6,6 +6,7 @@ import tracemalloc
 import pytest
 from databases import count_statements
 from sqlalchemy import String
+from sqlalchemy.exc import InvalidRequestError, ProgrammingError
 
 from ropewalk import DeclarativeBase, Mapped, Session, mapped_column, select
 
@@ -30,6 +31,15 @@ def session(engine):
         connection.execute(Drop.__table__.insert(), [{"id": n, "words": f"drop {n}"} for n in range(1, ROWS + 1)])
     with Session(engine) as session:
         yield session
+
+
+@pytest.fixture
+def wet(session):
+    """A stream that is read half-way."""
+    statement = select(Drop).where(Drop.id <= ROWS).order_by(Drop.id)
+    drops = iter(session.scalars(statement, execution_options={"yield_per": 300}))
+    first = [next(drops).id for _ in range(300)]
+    return first, drops
 
 
 @pytest.fixture
@@ -127,3 +137,37 @@ def test_streaming_is_flat_in_memory(lite):
         assert tracemalloc.get_traced_memory()[1] - early < 500_000
     finally:
         tracemalloc.stop()
+
+
+# -- other work before the end --------------------------------------------------------------
+
+
+def test_other_statements_lose_no_row(session, wet):
+    first, drops = wet
+    for _ in range(2):
+        assert session.scalar(select(Drop.words).where(Drop.id == 7)) == "drop 7"
+    with session.begin_nested():
+        session.add(Drop(id=ROWS + 1, words="late"))
+    assert first + [drop.id for drop in drops] == list(range(1, ROWS + 1))
+
+
+@pytest.mark.databases("sqlite", "mariadb")  # PostgreSQL's cursor ends with the transaction, and says so
+def test_a_commit_loses_no_row(session, wet):
+    first, drops = wet
+    session.commit()
+    assert session.scalar(select(Drop.words).where(Drop.id == 7)) == "drop 7"
+    assert first + [drop.id for drop in drops] == list(range(1, ROWS + 1))
+
+
+@pytest.mark.databases("postgresql", "mariadb")
+def test_a_rollback_does_not_pass_for_the_end(session, wet):
+    first, drops = wet
+    session.rollback()
+    with pytest.raises((InvalidRequestError, ProgrammingError)):
+        next(drops)
+
+
+def test_a_session_closed_in_the_middle_can_be_used_again(session, wet):
+    session.close()
+    assert session.get_bind().pool.checkedout() == 0
+    assert session.get(Drop, 1).words == "drop 1"

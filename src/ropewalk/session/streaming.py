@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Result
 
 from ..exc import InvalidRequestError
-from ..kernel.core import raw_rows
 from ..loading.plan import Bound
 from ..loading.results import streamed
 from ..loading.rows import hold
+from .stream_rows import rows_of
 
 if TYPE_CHECKING:
     from .session import Session
@@ -54,6 +54,7 @@ def stream(
     connection = session.for_statement(source.statement, bind_arguments)
     prepared = plan.prepared(connection.dialect)
     opened = connection.execute(source.own_statement(), params, execution_options=core_options)
+    source_rows = rows_of(connection, opened)
     loaded: Iterator[Any] = iter(())
 
     def chunks(asked: int | None) -> Iterator[Iterator[Any]]:
@@ -63,13 +64,13 @@ def stream(
         while not opened.closed:
             with session._guard("reading of a stream"):
                 # A server-side cursor may learn of its columns with the first rows, and is gone with the last.
-                cursor = opened.cursor
+                cursor = source_rows.cursor
                 if cursor is None:
                     break
                 loader = None
                 if cursor.description is not None:
                     loader = plan.loader(prepared, connection.dialect, cursor, plan.single, populate)
-                rows = raw_rows(opened, asked or size)
+                rows = source_rows.read(asked or size)
                 if not rows:
                     break
                 if loader is None:
@@ -80,6 +81,7 @@ def stream(
                     hold(owner, peers)
             yield loaded
         if not opened.closed:
+            source_rows.end()
             opened.close()
             unit.__exit__(None, None, None)
 

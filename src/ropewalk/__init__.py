@@ -58,6 +58,7 @@ from .exc import MappedAnnotationError
 from .inspection import class_mapper, inspect, object_mapper
 from .instrumentation.aliases import AliasedClass, aliased
 from .instrumentation.attributes import InstrumentedAttribute, QueryableAttribute
+from .instrumentation.bundles import Bundle, DictBundle
 from .instrumentation.extensions import AttributeExtension, MapperExtension
 from .instrumentation.keyed import (
     KeyFuncDict,
@@ -173,6 +174,7 @@ __all__ = [
     "AppenderQuery",
     "AssociationProxy",
     "AttributeState",
+    "Bundle",
     "CascadeOptions",
     "ClassManager",
     "ColumnProperty",
@@ -180,6 +182,7 @@ __all__ = [
     "DeclarativeBase",
     "DeclarativeBaseNoMeta",
     "DeclarativeMeta",
+    "DictBundle",
     "DynamicMapped",
     "History",
     "IdentityMap",

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnClause, ColumnElement, FromClause, TextClause
 from sqlalchemy.engine.result import SimpleResultMetaData
 from sqlalchemy.sql.selectable import SelectLabelStyle, SelectState
 
-from .core import anonymous_label
+from .bundles import unbundled
+from .core import anonymous_label, attribute_key_of
 
 LEGACY = SelectLabelStyle.LABEL_STYLE_LEGACY_ORM
 """The style of a Query: SQL names columns after their tables, and rows name them as the attributes."""
@@ -26,7 +27,7 @@ def as_sent(statement: Any) -> Any:
 def naming_of(statement: Any) -> Callable[[Any], str | None]:
     """Return what names the columns of a SELECT's rows, called for each in turn; None for a piece of text."""
     if statement._label_style is LEGACY:
-        return lambda column: getattr(column, "_proxy_key", None) or getattr(column, "key", None)
+        return lambda column: attribute_key_of(column) or getattr(column, "key", None)
     return SelectState._column_naming_convention(statement._label_style)
 
 
@@ -35,16 +36,26 @@ def is_made_up(name: Any) -> bool:
     return isinstance(name, anonymous_label)
 
 
-def members_of(statement: Any) -> list[Any]:
-    """Return what stands in the SELECT list; of a FROM clause that is no entity, its columns."""
+def members_of(statement: Any, whole: bool = False) -> list[Any]:
+    """Return what stands in the SELECT list; of a bundle, or a FROM clause that is no entity, its columns.
+
+    :param whole: leave bundles together, as rows have them.
+    """
+    return flattened(statement._raw_columns, whole)
+
+
+def flattened(given: Iterable[Any], whole: bool = False) -> list[Any]:
+    """Return these members with the columns of a bundle, or of a FROM clause that is no entity, one by one."""
     found: list[Any] = []
-    for member in statement._raw_columns:
+    for member in given:
         # to Core a function is both, but to a SELECT list it is a value
         is_from = isinstance(member, FromClause) and not isinstance(member, ColumnElement)
         if is_from and "parententity" not in member._annotations:
             found.extend(member.c)
-        else:
+        elif whole:
             found.append(member)
+        else:
+            found.extend(unbundled(member))
     return found
 
 

@@ -20,11 +20,11 @@ from ..kernel.names import members_of
 from ..kernel.options import enclosing_options, is_outermost
 from .along import spelled_out
 from .criteria import criteria_in
+from .describing import described
 from .entities import entity_in
 from .filtering import filtered
 from .from_statement import FromStatement
 from .joining import Assembled, expand
-from .naming import RowNames
 from .plan import nodes_of
 from .wishes import Node, wishes_in
 
@@ -63,28 +63,4 @@ class EntitySelectState(NamedByEntity):
     @classmethod
     def get_column_descriptions(cls, statement: Any) -> list[dict[str, Any]]:
         """What ``select.column_descriptions`` shows."""
-        found = []
-        for column, name in zip(members_of(statement), RowNames(statement).names, strict=True):
-            entity = entity_in(column)
-            if entity is not None:
-                found.append(
-                    {
-                        "name": name,
-                        "type": entity.mapper.class_,
-                        "aliased": entity.is_aliased_class,
-                        "expr": entity.entity,
-                        "entity": entity.entity,
-                    }
-                )
-            else:
-                owner = column._annotations.get("parententity") if hasattr(column, "_annotations") else None
-                found.append(
-                    {
-                        "name": name,
-                        "type": column.type,
-                        "aliased": bool(owner is not None and owner.is_aliased_class),
-                        "expr": column,
-                        "entity": None if owner is None else owner.entity,
-                    }
-                )
-        return found
+        return described(statement)

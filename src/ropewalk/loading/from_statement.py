@@ -7,11 +7,12 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from ..kernel.core import options_of
+from ..kernel.core import options_of, raw_columns
 from ..kernel.names import members_of
 from ..kernel.parts import places_in
 from ..state.instance import InstanceState
 from .entities import entity_in
+from .grouping import groups_in
 from .matching import Matched
 from .naming import RowNames
 from .peers import Peers
@@ -60,13 +61,14 @@ class FromStatement:
 
     @property
     def single(self) -> bool:
-        return len(self.columns) == 1
+        return len(members_of(self._wanted, whole=True)) == 1
 
     @property
     def metadata(self) -> Any:
         """What a result needs to know of the rows."""
         names = RowNames(self._wanted)
-        return metadata_of(names.names, [entity_in(column) for column in self.columns], names.others)
+        slots = [entity_in(column) for column in members_of(self._wanted, whole=True)]
+        return metadata_of(names.names, slots, names.others)
 
     def load_all(
         self,
@@ -83,13 +85,14 @@ class FromStatement:
             given = {**self.values, **(given or {})}
         result = connection.execute(self.element, given, execution_options=options or {})
         found = Matched(self.columns, self.with_options, list(result.keys()), places_in(result))
+        groups = groups_in(raw_columns(self._wanted), self._wanted)
         cursor = result.cursor
         assert cursor is not None
         description = [cursor.description[i] for i in found.order]
         rows = [tuple(row[i] for i in found.order) for row in cursor.fetchall()]
         result.close()
         loader = compile_loader(
-            found.slots, found.types, connection.dialect, description, single, populate, found.links
+            found.slots, found.types, connection.dialect, description, single, populate, found.links, groups
         )
         peers: list[InstanceState] = Peers(alone=True) if alone else []
         loaded = loader(rows, owner, peers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..kernel.bundles import bundle_of
 from ..kernel.core import attribute_key_of, entity_of
 from ..kernel.names import is_lasting, is_made_up, members_of, naming_of
 from .entities import entity_in
@@ -22,7 +23,13 @@ class RowNames:
         self.others: list[tuple[Any, ...]] = []
         self.lasting = True
         name_of = naming_of(statement)
-        for member in members_of(statement):
+        for member in members_of(statement, whole=True):
+            bundle = bundle_of(member)
+            if bundle is not None:
+                self.names.append(bundle.name)
+                self.others.append((bundle,))
+                self.lasting = False
+                continue
             entity = entity_in(member)
             if entity is not None:
                 self.names.append(None if is_made_up(entity_name(entity)) else entity_name(entity))

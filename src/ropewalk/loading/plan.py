@@ -30,6 +30,7 @@ from ..state.instance import InstanceState
 from .conflicts import check_conflicts, check_roots
 from .entities import EntityColumns, entity_in
 from .from_statement import FromStatement
+from .grouping import groups_in, whole_members
 from .joining import Assembled
 from .naming import RowNames
 from .peers import Peers
@@ -60,8 +61,8 @@ class Plan:
     """
 
     __slots__ = (
-        "_prepared", "bindparams", "links", "metadata", "nodes", "row", "single", "slots", "statement", "subject",
-        "types",
+        "_prepared", "bindparams", "groups", "links", "members", "metadata", "nodes", "row", "single", "slots",
+        "statement", "subject", "types",
     )  # fmt: skip
 
     def __init__(
@@ -78,10 +79,12 @@ class Plan:
         self.links = assembled.links
         self.row = RowNames(statement)
         self.types: list[Any] = assembled.types
-        self.single = len(self.slots) == 1
+        self.single = len(self.row.names) == 1
+        self.groups = groups_in(raw_columns(statement), statement)
+        self.members = whole_members(self.slots, self.groups)
         entity = statement_entity(statement)
         self.subject = None if entity is None else entity.mapper
-        self.metadata = metadata_of(self.row.names, self.slots, self.row.others)
+        self.metadata = metadata_of(self.row.names, self.members, self.row.others)
         self.statement = assembled.statement
         self._prepared: dict[Dialect, Prepared] = {}
 
@@ -105,7 +108,7 @@ class Plan:
         loader = prepared.loaders.get((single, populate))
         if loader is None:
             loader = prepared.loaders[single, populate] = compile_loader(
-                self.slots, self.types, dialect, cursor.description, single, populate, self.links
+                self.slots, self.types, dialect, cursor.description, single, populate, self.links, self.groups
             )
         return loader
 
@@ -142,7 +145,7 @@ class Bound:
         if plan.row.lasting or self.statement is None:
             return plan.metadata
         names = RowNames(self.statement)
-        return metadata_of(names.names, plan.slots, names.others)
+        return metadata_of(names.names, plan.members, names.others)
 
     def own_statement(self) -> Any:
         """Return the Core statement with this call's own literal values."""

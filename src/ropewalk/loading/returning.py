@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import CompileError
 from sqlalchemy.util import LRUCache
 
+from ..kernel.bundles import bundle_of
 from ..kernel.core import (
     PLUGIN,
     CompileState,
@@ -23,9 +24,11 @@ from ..kernel.core import (
     statement_entity,
 )
 from ..kernel.dml import DeleteState, InsertState, UpdateState, returning_of, with_returning
+from ..kernel.names import flattened
 from ..mapping.mapper import Mapper
 from ..state.instance import InstanceState
 from .entities import EntityColumns, entity_in
+from .grouping import groups_in, whole_members
 from .peers import Peers
 from .results import metadata_of
 from .rows import Loader, compile_loader, hold
@@ -46,7 +49,7 @@ class _Entities:
     @classmethod
     def expanded(cls, statement: Any) -> Any:
         given = returning_of(statement)
-        if not any(entity_in(column) is not None for column in given):
+        if not any(entity_in(column) is not None or bundle_of(column) is not None for column in given):
             return statement
         return with_returning(statement, Returning(given, options_of(statement)).columns)
 
@@ -100,7 +103,8 @@ class Returning:
         self.columns: list[Any] = []
         self.slots: list[EntityColumns | None] = []
         names = []
-        for column in given:
+        self.groups = groups_in(given, None)
+        for column in flattened(given):
             entity = entity_in(column)
             if entity is None:
                 self.slots.append(None)
@@ -116,13 +120,15 @@ class Returning:
             self.columns += slot.expressions
             names.append(slot.name)
         self.types = [getattr(column, "type", None) for column in self.columns]
-        self.single = len(self.slots) == 1
-        self.metadata = metadata_of(names, self.slots)
+        for group in reversed(self.groups):
+            names[group.start : group.stop] = [group.name]
+        self.single = len(names) == 1
+        self.metadata = metadata_of(names, whole_members(self.slots, self.groups))
         self._loaders: dict[Any, Loader] = {}
 
     @property
     def has_entities(self) -> bool:
-        return any(slot is not None for slot in self.slots)
+        return bool(self.groups) or any(slot is not None for slot in self.slots)
 
     def load(
         self, rows: Sequence[Sequence[Any]], connection: Connection, description: Any, owner: Any, populate: bool
@@ -136,7 +142,7 @@ class Returning:
         loader = self._loaders.get((dialect, populate))
         if loader is None:
             loader = self._loaders[dialect, populate] = compile_loader(
-                self.slots, self.types, dialect, description, self.single, populate
+                self.slots, self.types, dialect, description, self.single, populate, (), self.groups
             )
 
         def loaded() -> Iterator[Any]:

@@ -46,6 +46,7 @@ def compile_loader(
     single: bool,
     populate: bool,
     links: Sequence[Any] = (),
+    groups: Sequence[Any] = (),
 ) -> Loader:
     """Generate the loader of a plan.
 
@@ -55,6 +56,7 @@ def compile_loader(
     :param single: give the entities themselves, and not rows of one.
     :param populate: overwrite what known objects hold (``populate_existing``).
     :param links: what was joined by relationships, its columns after those of the members.
+    :param groups: which of the members are columns of a bundle, and become one.
     """
     source = _Source()
     names = [f"c{i}" for i in range(len(types))]
@@ -86,13 +88,17 @@ def compile_loader(
         else:
             link(source, number, links[number - len(slots)], populate)
         position += width
-    result = values[0] if single else "(" + ", ".join(values) + ",)"
     if any(found.prop.uselist for found in links):
         source.no_row_twice(["s" + v[1:] if slot else f"itself({v})" for slot, v in zip(slots, values, strict=True)])
+    for group in reversed(groups):
+        source.globals[f"bundle{group.start}"] = group.make
+        together = ", ".join(values[group.start : group.stop])
+        values[group.start : group.stop] = [f"bundle{group.start}(({together},))"]
+    result = values[0] if single else "(" + ", ".join(values) + ",)"
     label = "load " + ", ".join("column" if s is None else s.name for s in slots)
 
     def again() -> Loader:
-        return compile_loader(slots, types, dialect, description, single, populate, links)
+        return compile_loader(slots, types, dialect, description, single, populate, links, groups)
 
     source.globals.update(anybody=anybody, version=anybody.version, anew=Anew(again))
     return compile_function("load", source.text(names, result), source.globals, label)

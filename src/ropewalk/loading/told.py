@@ -50,7 +50,9 @@ def run_plan(session: Any, plan: Plan, parameters: Any, options: Mapping[str, An
         description = result.cursor.description
         rows = raw_rows(result)
         result.close()
-        loader = compile_loader(plan.slots, plan.types, connection.dialect, description, False, populate, plan.links)
+        loader = compile_loader(
+            plan.slots, plan.types, connection.dialect, description, False, populate, plan.links, plan.groups
+        )
         peers = plan.new_peers()
         loaded = loader(rows, owner, peers)
         if owner.held is not None:

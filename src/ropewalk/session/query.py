@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from sqlalchemy import CTE, Exists, Label, ScalarSelect, Subquery, exists, func, literal_column, select
 from sqlalchemy import except_ as core_except
@@ -16,9 +16,11 @@ from sqlalchemy.event import dispatcher
 from sqlalchemy.sql.selectable import SelectLabelStyle
 
 from ..exc import InvalidRequestError, MultipleResultsFound, NoResultFound, UnboundExecutionError
+from ..kernel.bundles import bundle_of
 from ..kernel.core import as_column_element, entity_of
 from ..kernel.listening import forget_silent
 from ..kernel.names import LEGACY
+from ..loading.describing import described
 from ..loading.entities import entity_in
 from ..loading.from_statement import FromStatement
 from ..loading.joining import expand
@@ -177,7 +179,7 @@ class Query(QueryBuilder[T]):
         if "yield_per" in self._execution:
             return result  # type: ignore[no-any-return]
         # an object is given once, however often a join repeats it
-        if single:
+        if single and any(entity_in(clause) is not None for clause in self._clauses()):
             return {id(found): found for found in result}.values()
         if any(entity_in(clause) is not None for clause in self._clauses()):
             result = result.unique()
@@ -331,14 +333,15 @@ class Query(QueryBuilder[T]):
         """Whether it gives objects and not rows."""
         if self._rows_only or len(self._entities) != 1:
             return False
-        return self._mapper is not None or entity_in(self._clauses()[0]) is not None
+        if self._mapper is not None:
+            return True
+        clause = self._clauses()[0]
+        return entity_in(clause) is not None or getattr(bundle_of(clause), "single_entity", False)
 
     @property
     def column_descriptions(self) -> list[dict[str, Any]]:
         """Name, type and entity of each member of a row."""
-        return cast(
-            "list[dict[str, Any]]", select_of(self._copy(_statement=None, _base=None), LEGACY).column_descriptions
-        )
+        return described(select_of(self._copy(_statement=None, _base=None), LEGACY))
 
     @property
     def whereclause(self) -> Any:

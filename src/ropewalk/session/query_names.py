@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, FromClause
 from sqlalchemy.sql.selectable import Join
 
 from ..exc import InvalidRequestError
+from ..kernel.bundles import bundle_of
 from ..kernel.core import as_column_element, entity_of
 from ..loading.entities import entity_in
 from ..loading.plan import check_selectable
@@ -49,6 +50,9 @@ def namespace_of(thing: Any) -> Any:
     if mapped_class(thing):
         return thing
     clause = thing.__clause_element__() if hasattr(thing, "__clause_element__") else thing
+    bundle = bundle_of(clause)
+    if bundle is not None:
+        return bundle.c
     entity = entity_of(clause)
     if entity is not None:
         return entity.entity

@@ -15,7 +15,7 @@ INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --editable
 # Two installs into one environment must not overlap, whatever -j says.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-oldest test-loud soak soak-ropes lint format bench bench-smoke conformance clean
+.PHONY: help demo test test-oldest test-loud test-memory soak soak-ropes lint format bench bench-smoke conformance clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -35,6 +35,9 @@ test-loud: $(VENV)/test.done ## the behaviour tests with every statement through
 	ROPEWALK_FAST_PATH=0 $(PY) -m pytest -n 2 tests/features tests/seeds --db sqlite \
 		--deselect "tests/features/test_bad_input.py::test_violation_in_a_flush_of_a_thousand_names_the_object[sqlite-foreign key]" \
 		$(ARGS)
+
+test-memory: $(VENV)/test.done ## the behaviour tests on SQLite in memory
+	$(PY) -m pytest -n 2 tests/features tests/seeds --db sqlite_memory $(ARGS)
 
 # Elsewhere with make soak SOAK="--url postgresql+psycopg://... --processes 8 --seconds 600".
 SOAK ?= --url sqlite:///$(CURDIR)/build/soak.db --processes 8 --seconds 600

@@ -3,7 +3,9 @@
 ``engine``          runs the test once on each database; ``@pytest.mark.databases(...)`` limits which
 ``sqlite_engine``   a new SQLite file; or ``sqlite_memory_engine``, ``postgresql_engine``, ``mariadb_engine``
 ``async_url``       runs the test once with each async driver; see asynchronous.py
-``--db NAME``       (repeatable, or with commas) runs ``engine`` tests on the named databases only
+``--db NAME``       (repeatable, or with commas) runs ``engine`` tests on the named databases only; with
+                    ``sqlite_memory``, which is not among the usual ones, but not ``sqlite``, ``sqlite_engine`` is
+                    in memory too
 """
 
 from __future__ import annotations
@@ -11,10 +13,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
+from typing import TypeVar
 
 import databases
 import pytest
+from faults import servers
 from sqlalchemy import URL, Engine, create_engine, make_url
+
+T = TypeVar("T")
+
+_KNOWN = databases.NAMES + databases.ON_REQUEST
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -23,21 +31,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help=f"run the tests that use 'engine' on these databases only: {', '.join(databases.NAMES)}",
+        help=f"run the tests that use 'engine' on these databases only: {', '.join(_KNOWN)}",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "databases(*names): run on these databases only")
-    unknown = set(_chosen(config)) - set(databases.NAMES)
+    config.addinivalue_line("markers", "lasting: not in memory, where no database outlives its one connection")
+    unknown = set(_chosen(config)) - set(_KNOWN)
     if unknown:
-        raise pytest.UsageError(f"--db {','.join(sorted(unknown))}: choose from {', '.join(databases.NAMES)}")
+        raise pytest.UsageError(f"--db {','.join(sorted(unknown))}: choose from {', '.join(_KNOWN)}")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     marker = metafunc.definition.get_closest_marker("databases")
     allowed = marker.args if marker else databases.NAMES
-    names = [name for name in _chosen(metafunc.config) if name in allowed]
+    names = [name for name in _chosen(metafunc.config) if name.removesuffix("_memory") in allowed]
+    if metafunc.definition.get_closest_marker("lasting"):
+        names = [name for name in names if name not in databases.ON_REQUEST]
     if "engine" in metafunc.fixturenames:
         metafunc.parametrize("engine", names, indirect=True)
     if "async_url" in metafunc.fixturenames:
@@ -46,8 +57,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def _chosen(config: pytest.Config) -> list[str]:
-    given: list[str] = config.getoption("--db")
-    return [name for names in given for name in names.split(",")] or list(databases.NAMES)
+    return databases.chosen(config.getoption("--db"))
+
+
+def _in_memory(config: pytest.Config) -> bool:
+    chosen = _chosen(config)
+    return "sqlite_memory" in chosen and "sqlite" not in chosen
 
 
 @pytest.fixture
@@ -69,15 +84,20 @@ def async_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[URL]:
 
 
 @pytest.fixture
-def sqlite_engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = databases.sqlite(f"sqlite:///{tmp_path / 'test.db'}")
+def sqlite_engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    if not _in_memory(request.config):
+        engine = databases.sqlite(f"sqlite:///{tmp_path / 'test.db'}")
+    elif request.node.get_closest_marker("lasting"):
+        pytest.skip("needs a database that outlives its connections")
+    else:
+        engine = databases.sqlite_memory()
     yield engine
     engine.dispose()
 
 
 @pytest.fixture
 def sqlite_memory_engine() -> Iterator[Engine]:
-    engine = databases.sqlite("sqlite://")
+    engine = databases.sqlite_memory()
     yield engine
     engine.dispose()
 
@@ -102,6 +122,18 @@ def mariadb() -> Iterator[databases.Database]:
     yield from _available(databases.mariadb)
 
 
+@pytest.fixture(scope="session")
+def own_postgresql() -> Iterator[servers.Mortal]:
+    """A server of the tests' own, which prepares transactions and may be killed."""
+    yield from _available(servers.own_postgresql)
+
+
+@pytest.fixture(scope="session")
+def own_mariadb() -> Iterator[servers.Mortal]:
+    """A server of the tests' own, which undoes all after a lock wait and may be killed."""
+    yield from _available(servers.own_mariadb)
+
+
 def _engine_on(database: databases.Database) -> Iterator[Engine]:
     # An engine for each test: no listener, pooled connection or cached statement of another one.
     engine = create_engine(database.url)
@@ -110,9 +142,7 @@ def _engine_on(database: databases.Database) -> Iterator[Engine]:
     database.clear()
 
 
-def _available(
-    make: Callable[[], AbstractContextManager[databases.Database]],
-) -> Iterator[databases.Database]:
+def _available(make: Callable[[], AbstractContextManager[T]]) -> Iterator[T]:
     with ExitStack() as stack:
         try:
             database = stack.enter_context(make())

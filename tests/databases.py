@@ -18,8 +18,10 @@ from uuid import uuid4
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import SingletonThreadPool
 
 NAMES = ("sqlite", "postgresql", "mariadb")
+ON_REQUEST = ("sqlite_memory",)
 ASYNC_DRIVERS = {
     "aiosqlite": "sqlite",
     "psycopg": "postgresql",
@@ -29,6 +31,11 @@ ASYNC_DRIVERS = {
 }
 
 MARIADB_DEFAULT = "mysql+pymysql://root@127.0.0.1:3306/test"
+
+
+def chosen(given: list[str]) -> list[str]:
+    """Return the names of databases that ``--db``, which may come several times, has asked for."""
+    return [name for names in given for name in names.split(",")] or list(NAMES)
 
 
 class Unavailable(Exception):
@@ -46,9 +53,9 @@ class Database(Protocol):
 # -- SQLite ---------------------------------------------------------------------
 
 
-def sqlite(url: str) -> Engine:
+def sqlite(url: str, **options: Any) -> Engine:
     """Return an engine on SQLite that checks foreign keys, as the other databases do."""
-    engine = create_engine(url)
+    engine = create_engine(url, **options)
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, record: Any) -> None:
@@ -56,6 +63,29 @@ def sqlite(url: str) -> Engine:
         connection.execute("PRAGMA synchronous = OFF")  # a test's file need not survive the machine
 
     return engine
+
+
+def sqlite_memory() -> Engine:
+    """Return an engine on SQLite in memory: a database and a connection for each thread, as is Core's default."""
+    return sqlite("sqlite://", poolclass=_CountingPool)
+
+
+class _CountingPool(SingletonThreadPool):
+    """Says how many connections are out, as the pools of the other databases do."""
+
+    out = 0
+
+    def checkedout(self) -> int:
+        return self.out
+
+    def _do_get(self) -> Any:
+        record = super()._do_get()
+        self.out += 1
+        return record
+
+    def _do_return_conn(self, record: Any) -> None:
+        self.out -= 1
+        super()._do_return_conn(record)
 
 
 # -- PostgreSQL -----------------------------------------------------------------

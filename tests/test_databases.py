@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from databases import MARIADB_DEFAULT, Unavailable, count_statements, mariadb
 from sqlalchemy import (
@@ -93,6 +95,16 @@ def test_statements_are_counted_as_the_driver_gets_them(sqlite_engine: Engine) -
     assert sent.count == 2
     assert sent.statements[0].startswith("INSERT INTO parent") and sent.statements[1] == "SELECT 1"
     assert inner.statements == ["SELECT 3"]
+
+
+def test_connections_of_a_database_in_memory_are_counted(sqlite_memory_engine: Engine) -> None:
+    pool: Any = sqlite_memory_engine.pool
+    metadata.create_all(sqlite_memory_engine)
+    assert pool.checkedout() == 0
+    with sqlite_memory_engine.connect(), sqlite_memory_engine.connect():  # both are the thread's one
+        assert pool.checkedout() == 1
+    assert pool.checkedout() == 0
+    assert inspect(sqlite_memory_engine).get_table_names() == ["child", "parent"]
 
 
 def test_a_server_that_was_not_named_may_be_absent(monkeypatch: pytest.MonkeyPatch) -> None:

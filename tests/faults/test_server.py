@@ -139,60 +139,83 @@ def test_a_retried_unit_of_work_survives_idle_connections_that_were_cut(bank):
 # The server itself
 
 
-def test_server_killed_in_mid_flush(own_server, own_engine):
-    with Session(own_engine) as session:
+def test_server_killed_in_mid_flush(mortal, mortal_engine):
+    with Session(mortal_engine) as session:
         transfer(session)
-        TRAPS.append(own_server.kill)
+        TRAPS.append(mortal.kill)
         try:
             with pytest.raises(DBAPIError) as caught:
                 session.flush()
             assert caught.value.connection_invalidated
             session.rollback()
-            assert own_engine.pool.checkedout() == 0
+            assert mortal_engine.pool.checkedout() == 0
             with pytest.raises(OperationalError):
                 session.get(Account, 1)
             session.rollback()
         finally:
-            own_server.start()
-        assert_nothing_is_left(own_engine, session)
-        assert assert_all_or_nothing(own_engine, session) == "nothing"
-        assert_usable(own_engine, session)
+            mortal.start()
+        assert_nothing_is_left(mortal_engine, session)
+        assert assert_all_or_nothing(mortal_engine, session) == "nothing"
+        assert_usable(mortal_engine, session)
 
 
-def test_server_killed_in_mid_commit(own_server, own_engine):
-    with Session(own_engine) as session:
+def test_server_killed_in_mid_commit(mortal, mortal_engine):
+    with Session(mortal_engine) as session:
         transfer(session)
         session.flush()
-        when(own_engine, "commit", own_server.kill)
+        when(mortal_engine, "commit", mortal.kill)
         try:
             with pytest.raises(CommitOutcomeUnknown):
                 session.commit()
         finally:
-            own_server.start()
-        assert_nothing_is_left(own_engine, session)
-        assert_all_or_nothing(own_engine, session)
-        assert_usable(own_engine, session)
+            mortal.start()
+        assert_nothing_is_left(mortal_engine, session)
+        assert_all_or_nothing(mortal_engine, session)
+        assert_usable(mortal_engine, session)
 
 
-def test_server_killed_between_prepare_and_commit(own_server, own_engine):
+def test_server_killed_between_prepare_and_commit(mortal, mortal_engine):
     """The prepared transaction outlives the crash, and can be committed or rolled back by its name."""
-    with Session(own_engine, twophase=True) as session:
+    with Session(mortal_engine, twophase=True) as session:
         transfer(session)
         session.prepare()
-        own_server.kill()
+        mortal.kill()
         try:
             with pytest.raises(CommitOutcomeUnknown) as caught:
                 session.commit()
         finally:
-            own_server.start()
-        assert_nothing_is_left(own_engine, session)
+            mortal.start()
+        assert_nothing_is_left(mortal_engine, session)
         ((engine, xid),) = caught.value.prepared.items()
-        assert engine is own_engine
+        assert engine is mortal_engine
         assert repr(xid) in str(caught.value)
-    waiting = PreparedTransactions(own_engine)
+    waiting = PreparedTransactions(mortal_engine)
     assert xid in waiting
-    assert balances(own_engine) == BEFORE
+    assert balances(mortal_engine) == BEFORE
     waiting.commit(xid)
-    assert balances(own_engine) == AFTER
+    assert balances(mortal_engine) == AFTER
     assert list(waiting) == []
-    assert own_engine.pool.checkedout() == 0
+    assert mortal_engine.pool.checkedout() == 0
+
+
+@pytest.mark.databases("mariadb")
+@pytest.mark.parametrize("in_savepoint", [True, False])
+def test_a_lock_wait_that_undoes_all_by_the_wish_of_the_server(mortal_engine, in_savepoint):
+    """It has innodb_rollback_on_timeout; tests/features/test_undone_by_the_database.py has one that has not."""
+    with Session(mortal_engine) as session, mortal_engine.connect() as other:
+        one, two = transfer(session)
+        session.flush()
+        other.exec_driver_sql("INSERT INTO account (id, balance) VALUES (4, 0)")
+        if in_savepoint:
+            session.begin_nested()
+        with pytest.raises(OperationalError, match="1205") as caught:
+            session.connection().exec_driver_sql("INSERT INTO account (id, balance) VALUES (4, 0)")
+        other.close()
+        with pytest.raises(PendingRollbackError, match="rolled back this session's whole transaction") as refused:
+            session.commit()
+        assert refused.value.__cause__ is caught.value
+        assert_nothing_is_left(mortal_engine, session)
+        assert (one.balance, two.balance) == (100, 100)
+        session.rollback()
+        assert assert_all_or_nothing(mortal_engine, session) == "nothing"
+        assert_usable(mortal_engine, session)

@@ -408,6 +408,7 @@ def test_closed_connection_as_bind(database):
         Session(bind=connection).get(Member, 1)
 
 
+@pytest.mark.lasting
 def test_disposed_engine_opens_again(database):
     session = Session(database)
     session.get(Member, 1)
@@ -656,6 +657,7 @@ def test_own_thread_may_use_a_session_that_is_streaming(database):
         assert session.scalar(select(func.count(Member.id))) == 4
 
 
+@pytest.mark.lasting
 def test_idle_session_may_be_handed_to_another_thread(database):
     session = Session(database)
     session.add(Member(id=7, name="cas"))

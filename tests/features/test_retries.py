@@ -302,6 +302,7 @@ def test_a_deadlock_is_tried_again(bank):
 
 
 @pytest.mark.databases("sqlite")
+@pytest.mark.lasting
 def test_a_locked_database_is_tried_again(bank):
     quick = create_engine(bank.url, connect_args={"timeout": 0})
     attempts = []

@@ -2,7 +2,7 @@
 
 import pytest
 from databases import count_statements
-from sqlalchemy import String, func, insert, inspect, select, text, update
+from sqlalchemy import String, create_engine, func, insert, inspect, select, update
 from sqlalchemy.exc import DBAPIError
 
 from ropewalk import DeclarativeBase, Mapped, Session, mapped_column, relationship
@@ -126,16 +126,18 @@ def test_savepoints_are_set_in_all(session, engines):
     assert [row[1:] for row in stored(engines["mariadb"], Order.__table__)] == [(2, 2)]
 
 
-def can_prepare(engine):
-    if engine.dialect.name != "postgresql":
-        return True
-    with engine.connect() as connection:
-        return int(connection.scalar(text("SHOW max_prepared_transactions"))) > 0
+@pytest.fixture
+def preparing(engines, own_postgresql):
+    """The engines, of which PostgreSQL's is on a server that prepares transactions: the usual one may not."""
+    engine = create_engine(own_postgresql.url)
+    User.__table__.create(engine)
+    yield {**engines, "postgresql": engine}
+    User.__table__.drop(engine)
+    engine.dispose()
 
 
-def test_two_phases_commit_or_undo_both(engines, binds):
-    if not can_prepare(engines["postgresql"]):
-        pytest.skip("this PostgreSQL server prepares no transactions (max_prepared_transactions = 0)")
+def test_two_phases_commit_or_undo_both(preparing):
+    engines = preparing
     binds = {User: engines["postgresql"], Order: engines["mariadb"]}
     with Session(binds=binds, twophase=True) as session:
         session.add(User(name="ann", orders=[Order(amount=1)]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import defaultdict
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Column, FromClause, MetaData, Table
@@ -258,7 +259,8 @@ class _Declaration:
         """Return the column of this class for one that ``__mapper_args__`` names by mixin or attribute."""
         if isinstance(value, str):
             return value
-        value = self.scan.copies.get(value, value)
+        if isinstance(value, Hashable):
+            value = self.scan.copies.get(value, value)
         if isinstance(value, QueryableAttribute) and isinstance(value.property, ColumnProperty):
             value = value.property.columns[0]
         return value.column if isinstance(value, MappedColumn) else value

@@ -17,19 +17,20 @@ the shards that ``execute_chooser`` names, all at once, and gives one result.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import text
 from sqlalchemy.exc import SADeprecationWarning
 from sqlalchemy.sql.dml import UpdateBase
 
-from ..exc import InvalidRequestError
+from ..exc import ArgumentError, InvalidRequestError
 from ..kernel.core import options_of
 from ..kernel.options import StatementOption
 from ..loading import ondemand
 from ..loading.peers import ENABLED
 from ..session import moves, reading, spreading
+from ..session.arguments import as_function, as_mapping, check_options
 from ..session.binds import check_bind
 from ..session.orm_execute import ask_listeners
 from ..session.query import Query
@@ -159,7 +160,13 @@ class ShardedSession(Session):
         self.execute_chooser = execute_chooser or self._by_statement(query_chooser)
         self.lazy_loads_stay = lazy_loads_stay
         self._shards: dict[Any, Any] = {}
-        for shard_id, bind in (shards or {}).items():
+        for chooser, name in (
+            (shard_chooser, "shard_chooser"),
+            (self.identity_chooser, "identity_chooser"),
+            (self.execute_chooser, "execute_chooser"),
+        ):
+            as_function(chooser, f"ShardedSession({name}=...)", f"def {name}(...)")
+        for shard_id, bind in as_mapping({} if shards is None else shards, "shards=", '{"north": engine}').items():
             self.bind_shard(shard_id, bind)
 
     def _by_query(self, chooser: Any) -> Callable[..., Iterable[Any]]:
@@ -182,6 +189,8 @@ class ShardedSession(Session):
         """Name the engine of a shard; it may be a new one."""
         if shard_id is None:
             raise InvalidRequestError("None cannot be the name of a shard: it stands for no shard at all.")
+        if not isinstance(shard_id, Hashable):
+            raise ArgumentError(f"A shard's name is a text, a number or another key of a dictionary; got {shard_id!r}.")
         self._shards[shard_id] = check_bind(bind, f"shards[{shard_id!r}]")
 
     def get_bind(
@@ -215,6 +224,24 @@ class ShardedSession(Session):
                 f"There is no shard {shard_id!r}; there are {', '.join(map(repr, self._shards)) or 'none'}. "
                 f"session.bind_shard() adds one."
             ) from None
+
+    def _named_by(self, chooser: str, found: Any) -> list[Any]:
+        """Return the shards that a chooser has named, each once.
+
+        :raises InvalidRequestError: it named none, or gave no list.
+        """
+        if isinstance(found, (str, bytes)) or not isinstance(found, Iterable):
+            raise InvalidRequestError(
+                f"The {chooser} has to return a list of shards, such as {list(self._shards)!r:.100}; it returned "
+                f"{found!r:.100}."
+            )
+        named: list[Any] = []
+        for shard_id in found:
+            if shard_id not in named:
+                named.append(shard_id)
+        if not named and chooser == "execute_chooser":
+            raise InvalidRequestError("The execute_chooser named no shard for a statement: it has to name one.")
+        return named
 
     def connection_callable(self, mapper: Any = None, instance: Any = None, shard_id: Any = None, **kw: Any) -> Any:
         """Return the connection to a shard, or to that of an object."""
@@ -254,6 +281,7 @@ class ShardedSession(Session):
         """
         if isinstance(statement, str):
             statement = text(statement)
+        check_options(execution_options, bind_arguments)
         if mapper is not None:
             bind_arguments = {**(bind_arguments or {}), "mapper": mapper}
         with self._guard("execute()"):
@@ -271,13 +299,11 @@ class ShardedSession(Session):
             given = option.shard_id if option is not None else (bind_arguments or {}).get("shard_id")
         if given is None:
             context = ShardExecuteState(self, statement, params, options, bind_arguments)
-            chosen = list(self.execute_chooser(context))
+            chosen = self._named_by("execute_chooser", self.execute_chooser(context))
         else:
             chosen = [given]
-        if not chosen:
-            raise InvalidRequestError("The execute_chooser named no shard for a statement: it has to name one.")
         elsewhere = None if self.lazy_loads_stay or option is not None else self._elsewhere
-        faces = [self._face(shard_id, elsewhere, told=True) for shard_id in dict.fromkeys(chosen)]
+        faces = [self._face(shard_id, elsewhere, told=True) for shard_id in chosen]
         marks = {_MARK: option.shard_id} if option is not None and option.propagate_to_loaders else None
         if len(faces) > 1 and isinstance(statement, UpdateBase) and statement.is_insert:
             raise InvalidRequestError(
@@ -291,7 +317,7 @@ class ShardedSession(Session):
         if state is not None and state.extra is not None and _MARK in state.extra:
             return [self._face(state.extra[_MARK])]
         context = ShardExecuteState(self, statement, lazy_loaded_from=state)
-        return [self._face(shard_id) for shard_id in dict.fromkeys(self.execute_chooser(context))]
+        return [self._face(shard_id) for shard_id in self._named_by("execute_chooser", self.execute_chooser(context))]
 
     def get(
         self,
@@ -309,6 +335,7 @@ class ShardedSession(Session):
 
         :param identity_token: the shard, if it is known; else the ``identity_chooser`` is asked.
         """
+        check_options(execution_options, bind_arguments)
         mapper = reading.mapper_of(entity)
         pk = ondemand.identity_of(mapper, ident)
         option = next((o for o in options or () if isinstance(o, set_shard_id)), None)
@@ -325,9 +352,11 @@ class ShardedSession(Session):
                     execution_options=dict(execution_options or {}),
                     bind_arguments=dict(bind_arguments or {}),
                 )
-                shard_ids = list(chosen if chosen is not None else self._shards)
+                shard_ids = self._named_by("identity_chooser", self._shards if chosen is None else chosen)
             else:
                 shard_ids = [named]
+            for shard_id in shard_ids:
+                self._bind_of(shard_id)
             known = [s for s in shard_ids if self.identity_map.find(mapper, pk, s) is not None]
             for shard_id in [*known, *(s for s in shard_ids if s not in known)]:
                 face = self._face(shard_id)

@@ -27,6 +27,7 @@ from sqlalchemy.sql.dml import UpdateBase
 
 from ..exc import ArgumentError
 from ..kernel.parts import locks_rows
+from ..session.arguments import as_function, as_several, check_number
 from ..session.binds import check_bind
 from ..session.positions import Positions, check_token, positions_for
 from ..session.session import Session
@@ -67,13 +68,19 @@ class RoutingSession(Session):
         positions: Positions | None = None,
         **kw: Any,
     ) -> None:
+        if "bind" in kw:
+            raise ArgumentError("A RoutingSession has primary= and replicas= in place of bind=.")
         super().__init__(primary, **kw)
+        replicas = tuple(as_several(replicas, "replicas=", "one replica is [engine]"))
+        for name, number in (("wait=", wait), ("retry_after=", retry_after), ("max_lag=", max_lag or 0)):
+            check_number(number, name)
+        as_function(choose, "choose=", "random.choice")
         for engine in (primary, *replicas):
             check_bind(engine, "primary" if engine is primary else "replicas")
             if not isinstance(engine, Engine):
                 raise ArgumentError(f"RoutingSession: primary and replicas must be Engines; got {engine!r}.")
         self.primary = primary
-        self.replicas = tuple(replicas)
+        self.replicas = replicas
         self.positions = positions or positions_for(primary.dialect)
         self.token = check_token(token, self.positions)
         self.wait = wait

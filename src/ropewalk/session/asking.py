@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from sqlalchemy import Result, ScalarResult, text
 
-from ..exc import PendingRollbackError
+from ..exc import ArgumentError, PendingRollbackError
 from . import orm_execute, reading, refreshing
+from .arguments import as_several, check_options
 
 if TYPE_CHECKING:
     from sqlalchemy.sql.selectable import TypedReturnsRows
@@ -74,6 +75,8 @@ class Asking:
         """
         if isinstance(statement, str):
             statement = text(statement)
+        if execution_options is not None or bind_arguments is not None:
+            check_options(execution_options, bind_arguments)
         if mapper is not None:
             bind_arguments = {**(bind_arguments or {}), "mapper": mapper}
         if _add_event is not None:  # one more listener to do_orm_execute, for this statement
@@ -147,11 +150,15 @@ class Asking:
                 found = state()
                 if type(found) is entity:
                     return found
+        if execution_options is not None or bind_arguments is not None:
+            check_options(execution_options, bind_arguments)
+        if not isinstance(identity_token, Hashable):
+            raise ArgumentError(f"identity_token= is the name of a shard; got {identity_token!r:.100}.")
         return reading.get(  # type: ignore[no-any-return]
             self,  # type: ignore[arg-type]
             entity,
             ident,
-            options or (),
+            tuple(as_several(options, "options=", "one option is options=[option]")) if options else (),
             populate_existing,
             with_for_update,
             identity_token,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect as python_inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Engine, MetaData, Table
@@ -20,11 +20,17 @@ def bind_metadata(metadata: MetaData, bind: Bind | None) -> None:
     """Associate a MetaData with an engine, for sessions that have no bind of their own.
 
     This is the "bound metadata" of SQLAlchemy 0.4, which Core has given up; ``None`` undoes it.
+
+    :raises ArgumentError: it is no MetaData, or no engine.
     """
+    if not isinstance(metadata, MetaData):
+        raise ArgumentError(
+            f"bind_metadata() takes a MetaData, such as Base.metadata, and an engine; got {metadata!r:.100}."
+        )
     if bind is None:
         metadata.info.pop("bind", None)
     else:
-        metadata.info["bind"] = bind
+        metadata.info["bind"] = check_bind(bind)
 
 
 def check_bind(bind: Any, where: str = "bind") -> Bind:
@@ -82,7 +88,7 @@ class Binds:
     def for_clause(self, clause: Any) -> Bind | None:
         if not self._by_key or clause is None:
             return None
-        for element in visitors.iterate(clause):
+        for element in _parts(clause):
             if element in self._by_key if isinstance(element, Table) else False:
                 return self._by_key[element]
             entity = entity_of(element)
@@ -91,11 +97,17 @@ class Binds:
         return None
 
 
+def _parts(clause: Any) -> Iterator[Any]:
+    if not hasattr(clause, "get_children"):
+        raise ArgumentError(f"clause= takes a table, statement or other SQL expression; got {clause!r:.100}.")
+    return visitors.iterate(clause)
+
+
 def metadata_bind(mapper: Any, clause: Any) -> Bind | None:
     """Return the engine that the metadata of the tables involved is bound to."""
     tables = list(mapper.tables) if mapper is not None else []
     if clause is not None:
-        tables += [e for e in visitors.iterate(clause) if isinstance(e, Table)]
+        tables += [e for e in _parts(clause) if isinstance(e, Table)]
         target = getattr(clause, "table", None)
         if isinstance(target, Table):
             tables.append(target)

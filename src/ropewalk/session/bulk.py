@@ -12,6 +12,7 @@ from sqlalchemy.sql import ClauseElement
 from ..exc import InvalidRequestError, StaleDataError
 from ..state.instance import state_of
 from . import moves
+from .arguments import as_mapping, as_several
 from .read_only import refuse_to_write
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ def insert_mappings(
     if session._reads_because:
         refuse_to_write("A bulk INSERT", session._reads_because)
     table: Any = mapper.local_table
-    rows = [(given, _row(mapper, given, render_nulls)) for given in mappings]
+    given_rows = as_several(mappings, "bulk_insert_mappings()", "one row is [{'name': 'ed'}]")
+    rows = [(given, _row(mapper, _one(given), render_nulls)) for given in given_rows]
     if (version := mapper.version_id_col) is not None and mapper.version_id_generator:
         for _, row in rows:
             row[version.key] = mapper.version_id_generator(None)
@@ -48,7 +50,7 @@ def insert_mappings(
                 result = connection.execute(insert(table).values(row) if row else insert(table))
                 if return_defaults:
                     made: Any = result.inserted_primary_key
-                    given.update(zip(mapper.pk_keys, made, strict=True))  # type: ignore[attr-defined]
+                    given.update(zip(mapper.pk_keys, made, strict=True))
 
 
 def update_mappings(session: Session, mapper: Mapper[Any], mappings: Iterable[Values]) -> None:
@@ -68,7 +70,8 @@ def update_mappings(session: Session, mapper: Mapper[Any], mappings: Iterable[Va
         keys.append(version)
         parameters.append("_version")
         where = and_(where, version == bindparam("_version", type_=version.type))
-    rows = [_change(mapper, given, parameters) for given in mappings]
+    given_rows = as_several(mappings, "bulk_update_mappings()", "one row is [{'id': 7, 'name': 'ed'}]")
+    rows = [_change(mapper, _one(given), parameters) for given in given_rows]
     with session._guard("bulk update"), session._unit():
         connection = session.connection_for(mapper)
         for names, group in groupby(rows, key=tuple):
@@ -95,6 +98,7 @@ def save_objects(session: Session, objects: Iterable[object], return_defaults: b
     def kind(pair: tuple[Any, Any]) -> tuple[Any, bool]:
         return pair[0].mapper, pair[0].pk is None
 
+    objects = as_several(objects, "bulk_save_objects()", "one object is [obj]")
     states = [(moves.state_in(instance), instance) for instance in objects]
     for (mapper, is_new), group in groupby(states, key=kind):
         if is_new:
@@ -113,6 +117,10 @@ def _changes(instance: Any, changed_only: bool) -> dict[str, Any]:
     keys = {key for key in state.mapper.column_props if not changed_only or state.history(key).has_changes()}
     keys.update(state.mapper.pk_keys)
     return {key: value for key, value in instance.__dict__.items() if key in keys}
+
+
+def _one(given: Any) -> Values:
+    return as_mapping(given, "A row that is written in bulk", "{'name': 'ed'}")
 
 
 def _row(mapper: Mapper[Any], given: Values, render_nulls: bool) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
+from ..exc import ArgumentError
 from .session import Session
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ else:
         ) -> Any:
             if bases is not None:  # a class statement that derives from such a factory
                 return super().__new__(mcls, bind, bases, namespace)
+            if not isinstance(class_, type):
+                raise ArgumentError(f"sessionmaker(class_=...) takes Session or a subclass of it; got {class_!r}.")
             made = super().__new__(mcls, class_.__name__, (class_,), {"__module__": class_.__module__})
             made.class_ = class_
             made.kw = {"bind": bind, **kw} if bind is not None else kw

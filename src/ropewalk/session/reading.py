@@ -324,6 +324,9 @@ def _read_told(
     return execute_told(session, statement, None, local, bind_arguments).scalars().first()
 
 
+_LOCKS = ("nowait", "read", "of", "skip_locked", "key_share")
+
+
 def locked(statement: Any, with_for_update: Any) -> Any:
     """Return the statement with FOR UPDATE as asked, or None where it is not."""
     if with_for_update is None or with_for_update is False:
@@ -331,11 +334,18 @@ def locked(statement: Any, with_for_update: Any) -> Any:
     if with_for_update is True:
         return statement.with_for_update()
     if isinstance(with_for_update, Mapping):
+        if unknown := set(with_for_update) - set(_LOCKS):
+            raise ArgumentError(
+                f"with_for_update= knows no {', '.join(map(repr, unknown))}; it has {', '.join(map(repr, _LOCKS))}."
+            )
         return statement.with_for_update(**with_for_update)
-    arg = with_for_update
-    return statement.with_for_update(
-        nowait=arg.nowait, read=arg.read, of=arg.of, skip_locked=arg.skip_locked, key_share=arg.key_share
-    )
+    try:
+        wanted = {name: getattr(with_for_update, name) for name in _LOCKS}
+    except AttributeError:
+        raise ArgumentError(
+            f"with_for_update= takes True, or options such as {{'nowait': True}}; got {with_for_update!r:.100}."
+        ) from None
+    return statement.with_for_update(**wanted)
 
 
 def must_find(found: Any, entity: Any, ident: Any) -> Any:
@@ -353,7 +363,12 @@ def identity_key(class_: Any, ident: Any, instance: Any, row: Any, token: Any) -
         raise ArgumentError("identity_key() needs a class and a primary key, or instance=, or a class and row=.")
     mapper = mapper_of(class_)
     if row is not None:
-        return mapper.identity_key_from_row(row, token)
+        try:
+            return mapper.identity_key_from_row(row, token)
+        except (TypeError, KeyError, NotImplementedError):
+            raise ArgumentError(
+                f"identity_key(row=...) takes a row with the primary key of {mapper.class_.__name__}; got {row!r:.100}."
+            ) from None
     return mapper.identity_key_from_primary_key(ident if isinstance(ident, (tuple, list)) else (ident,), token)
 
 

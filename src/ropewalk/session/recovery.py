@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
-from ..exc import InvalidRequestError
+from ..exc import ArgumentError, InvalidRequestError
 
 
 class PreparedTransactions:
@@ -35,6 +35,8 @@ class PreparedTransactions:
     """
 
     def __init__(self, engine: Engine) -> None:
+        if not isinstance(engine, Engine):
+            raise ArgumentError(f"PreparedTransactions() takes the Engine of one database; got {engine!r:.100}.")
         self.engine = engine
 
     def __iter__(self) -> Iterator[str]:
@@ -64,7 +66,12 @@ class PreparedTransactions:
     def _connection(self) -> Iterator[Connection]:
         # MariaDB ends somebody else's transaction only outside of any; with autocommit off one is always inside.
         with self.engine.connect() as connection:
-            yield connection.execution_options(isolation_level="AUTOCOMMIT")
+            try:
+                yield connection.execution_options(isolation_level="AUTOCOMMIT")
+            except NotImplementedError:
+                raise InvalidRequestError(
+                    f"{self.engine!r} has no prepared transactions: {connection.dialect.name} has no two-phase commit."
+                ) from None
 
     def _found(self, connection: Connection, xid: Any) -> Any:
         """Return a name as the driver wants it."""

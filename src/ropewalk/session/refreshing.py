@@ -10,6 +10,7 @@ from ..loading import lazy, ondemand, refreshing
 from ..loading.entities import default_props
 from ..state.instance import PERSISTENT, InstanceState
 from . import cascading, moves
+from .arguments import names_in
 from .reading import locked
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def refresh(session: Session, instance: Any, names: Iterable[str] | None, with_f
 
 def _keys(state: InstanceState, names: Iterable[str]) -> list[str]:
     mapper = state.mapper
-    keys = [names] if isinstance(names, str) else list(names)
+    keys = names_in(names)
     for key in keys:
         if key not in mapper.props:
             raise InvalidRequestError(

@@ -25,6 +25,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from sqlalchemy.exc import DBAPIError
 
 from ..exc import ArgumentError, CommitOutcomeUnknown, PendingRollbackError
+from .arguments import as_function, as_several, check_number
 from .awaiting import pause
 
 S = TypeVar("S")
@@ -196,10 +197,17 @@ class Retries:
     codes: frozenset[Any] = field(default_factory=frozenset)
 
     def __post_init__(self) -> None:
-        if self.count < 0 or self.first < 0 or self.longest < 0:
-            raise ArgumentError(f"Retries: count, first and longest cannot be negative; got {self!r}.")
-        object.__setattr__(self, "on", tuple(self.on) if isinstance(self.on, (tuple, list)) else (self.on,))
-        object.__setattr__(self, "codes", frozenset(self.codes))
+        if not isinstance(self.count, int):
+            raise ArgumentError(f"Retries: count is a whole number; got {self.count!r}.")
+        for name in ("count", "first", "longest"):
+            check_number(getattr(self, name), f"Retries: {name}")
+        classes = tuple(self.on) if isinstance(self.on, (tuple, list)) else (self.on,)
+        for class_ in classes:
+            if not (isinstance(class_, type) and issubclass(class_, BaseException)):
+                raise ArgumentError(f"Retries: on= takes exception classes, such as StaleDataError; got {class_!r}.")
+        object.__setattr__(self, "on", classes)
+        codes = [self.codes] if isinstance(self.codes, (str, int)) else as_several(self.codes, "codes=", "or {'55P03'}")
+        object.__setattr__(self, "codes", frozenset(codes))
 
     @classmethod
     def of(cls, given: int | Retries | None) -> Retries:
@@ -309,11 +317,12 @@ def retried(
     :raises CommitOutcomeUnknown: the connection was lost while the COMMIT was under way.
     """
     policy = Retries.of(retries)
-    make: Callable[[], Any] = factory
+    make: Callable[[], Any] = as_function(factory, "retried()", "a sessionmaker(engine)")
 
     def decorate(function: Callable[Concatenate[S, P], T]) -> Callable[P, T]:
         if inspect.iscoroutinefunction(function):
             return _awaited(make, policy, function)  # type: ignore[no-any-return]
+        as_function(function, "What retried() gives", "def transfer(session, ...)")
 
         @functools.wraps(function)
         def run(*args: P.args, **kwargs: P.kwargs) -> T:

@@ -17,6 +17,7 @@ from ..state.identity import IdentityMap
 from ..state.instance import DELETED, InstanceState
 from ..state.mutable import changed_in_place
 from . import moves, reading
+from .arguments import as_function, as_mapping, as_options, check_options
 from .asking import Asking
 from .autobegin import FirstChange
 from .binds import Bind, Binds, check_bind, entity_mapper, metadata_bind, unbound
@@ -115,11 +116,13 @@ class Session(Asking, Writing, Transacting):
         self.twophase = twophase
         self.join_transaction_mode: JoinMode = join_transaction_mode
         self.close_resets_only = close_resets_only
-        self.execution_options: Mapping[str, Any] = execution_options or {}
-        self.info: dict[Any, Any] = dict(info or {})
+        self.execution_options: Mapping[str, Any] = {} if execution_options is None else as_options(execution_options)
+        self.info: dict[Any, Any] = {} if info is None else dict(as_mapping(info, "info=", '{"user": 7}'))
         self.peers = peers
         self.hash_key = next(_serial)
-        self._binds = _named_binds(binds) if binds else _NO_BINDS
+        self._binds = _NO_BINDS if binds is None else _named_binds(binds)
+        if query_cls is not None:
+            as_function(query_cls, "query_cls=", "a subclass of Query")
         self._query_cls = query_cls
         self._new: dict[InstanceState, Any] = {}
         self._deleted: dict[InstanceState, Any] = {}
@@ -228,7 +231,7 @@ class Session(Asking, Writing, Transacting):
         :raises UnboundExecutionError: there is none.
         """
         if bind is not None:
-            return bind
+            return check_bind(bind)
         if mapper is not None:
             found = getattr(mapper, "__mapper__", None) or getattr(mapper, "mapper", None)
             if found is None:
@@ -273,6 +276,8 @@ class Session(Asking, Writing, Transacting):
         execution_options: Mapping[str, Any] | None = None,
     ) -> Connection:
         """Return the connection of the current transaction."""
+        if bind_arguments is not None or execution_options is not None:
+            check_options(execution_options, bind_arguments)
         arguments = dict(bind_arguments) if bind_arguments else {}
         if mapper is not None:
             arguments.setdefault("mapper", mapper)
@@ -314,7 +319,8 @@ _NO_BINDS = Binds()
 
 
 def _named_binds(binds: Mapping[Any, Bind]) -> Binds:
-    return Binds({key: check_bind(bind, f"binds[{key!r}]") for key, bind in binds.items()})
+    given = as_mapping(binds, "binds=", "{User: engine}")
+    return Binds({key: check_bind(bind, f"binds[{key!r}]") for key, bind in given.items()}) if given else _NO_BINDS
 
 
 def living_sessions() -> list[Session]:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import Result, Select, text, types
+from sqlalchemy import Executable, Result, Select, text, types
+from sqlalchemy.exc import ObjectNotExecutableError
 from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.sql.lambdas import StatementLambdaElement
 
@@ -52,6 +53,8 @@ def execute(
     """
     if isinstance(statement, StatementLambdaElement):
         statement = resolved_lambda(statement)
+    if not isinstance(statement, (Executable, FromStatement)):
+        raise ObjectNotExecutableError(statement)
     options = {k: v for k, v in options.items() if k not in _WHOLE}
     identity_map = session.identity_map
     if any(name in statement.get_execution_options() for name in _WHOLE):

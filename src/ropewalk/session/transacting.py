@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..exc import ArgumentError, InvalidRequestError
 from . import moves
+from .arguments import as_function, as_options
 from .callbacks import add_callback
 from .retrying import Retries
 from .transaction import AUTOBEGIN, BEGIN, BEGIN_NESTED, SUBTRANSACTION, SessionTransaction, SessionTransactionOrigin
@@ -62,6 +63,8 @@ class Transacting:
             ``{"isolation_level": "SERIALIZABLE"}``.
         :raises InvalidRequestError: one has begun already.
         """
+        if execution_options is not None:
+            as_options(execution_options)
         with self._guard("begin()"):
             if nested:
                 return self.begin_nested()
@@ -249,6 +252,7 @@ class Transacting:
         :raises CommitOutcomeUnknown: the connection was lost while the COMMIT was under way; it is not tried again.
         """
         policy = Retries.of(retries)
+        as_function(work, "run()", "transfer, which is called as transfer(session, ...)")
         self._need_nothing_begun()
 
         def attempt() -> T:

@@ -14,6 +14,7 @@ from ..state.mutable import changed_in_place
 from ..unitofwork.flush import flush
 from ..unitofwork.work import Outcome, Work
 from . import bulk, cascading, merging, moves, reading
+from .arguments import as_several, names_in
 from .cascading import Cascading
 from .farewell import read_before_deletion
 from .restoring import Restoring
@@ -75,6 +76,7 @@ class Writing(Upserting, Cascading, Restoring):
 
     def add_all(self, instances: Iterable[object]) -> None:
         """Bring several objects into the session."""
+        instances = as_several(instances, "add_all()", "add(obj) is for one")
         with paused_for(length_hint(instances)):
             for instance in instances:
                 self.add(instance)
@@ -112,7 +114,7 @@ class Writing(Upserting, Cascading, Restoring):
 
     def delete_all(self, instances: Iterable[object]) -> None:
         """Have the next flush delete several objects' rows."""
-        for instance in instances:
+        for instance in as_several(instances, "delete_all()", "delete(obj) is for one"):
             self.delete(instance)
 
     def expunge(self, instance: object) -> None:
@@ -140,7 +142,7 @@ class Writing(Upserting, Cascading, Restoring):
         if attribute_names is None:
             cascading.expire(self, state, instance)  # type: ignore[arg-type]
         else:
-            moves.expire_keys(state, attribute_names)
+            moves.expire_keys(state, names_in(attribute_names))
 
     def expire_all(self) -> None:
         """Forget the attributes of every object in the session."""

@@ -100,6 +100,26 @@ def test_what_is_selected(session, ask):
     assert ids(found) == [1, 3]
 
 
+def test_they_stay_when_the_columns_are_replaced(session):
+    """As where a page of results is counted: select(Book) with all that belongs to it, then only a number."""
+    alive = select(Book).options(ALIVE)
+    assert session.scalar(alive.with_only_columns(func.count(Book.id))) == 2
+    assert session.scalars(alive.with_only_columns(Book.id).order_by(Book.id)).all() == [1, 3]
+    assert ids(session.scalars(alive.with_only_columns(Book).order_by(Book.id))) == [1, 3]
+    later = with_loader_criteria(Book, Book.id > 1)
+    assert session.scalars(alive.with_only_columns(Book.id).options(later)).all() == [3]
+
+
+def test_loader_options_of_what_was_replaced(session, database):
+    books = select(Book).order_by(Book.id).options(selectinload(Book.pages))
+    with count_statements(database) as sent:
+        assert [len(book.pages) for book in session.scalars(books.with_only_columns(Book))] == [3, 3, 3]
+    assert sent.count == 2
+    pages = books.join(Book.pages).with_only_columns(Page).order_by(None).order_by(Page.id)
+    assert ids(session.scalars(pages))[:3] == [11, 12, 13]  # the option is of no use here, and no error either
+    assert session.scalar(books.order_by(None).with_only_columns(func.count(Book.id))) == 3
+
+
 def test_an_expression_in_place_of_a_callable(session):
     option = with_loader_criteria(Book, Book.id > 1)
     assert ids(session.scalars(select(Book).options(option).order_by(Book.id))) == [2, 3]

@@ -38,7 +38,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, Operationa
 from sqlalchemy.sql import visitors
 from sqlalchemy.types import TypeDecorator, UserDefinedType
 
-from ropewalk.kernel import core, parts
+from ropewalk.kernel import core, options, parts
 from ropewalk.kernel import names as row_names
 from ropewalk.kernel.options import StatementOption
 
@@ -281,9 +281,17 @@ def test_a_copied_parameter_knows_what_it_is_a_copy_of():
 
 def test_options_are_found_in_the_order_given():
     one, two = StatementOption(), StatementOption()
-    assert core.options_of(select(boat).options(one).options(two)) == (one, two)
-    assert core.options_of(select(boat)) == ()
-    assert core.options_of(text("SELECT 1")) == ()
+    given = select(boat).options(one).options(two)
+    assert options.options_of(given) == options.options_since(given) == (one, two)
+    assert options.options_of(select(boat)) == ()
+    assert options.options_of(text("SELECT 1")) == ()
+
+
+def test_options_stay_when_columns_are_replaced():
+    one, two = StatementOption(), StatementOption()
+    replaced = select(boat).options(one).with_only_columns(boat.c.id).options(two)
+    assert options.options_of(replaced) == (one, two)
+    assert options.options_since(replaced) == (two,)
 
 
 def test_a_statement_tells_whether_it_counts_rows():

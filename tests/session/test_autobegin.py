@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import String
 
-from ropewalk import DeclarativeBase, Mapped, Session, mapped_column
+from ropewalk import DeclarativeBase, Mapped, Session, SessionTransactionOrigin, mapped_column
 from ropewalk.exc import InvalidRequestError
 
 
@@ -105,3 +105,15 @@ def test_a_change_after_the_session_is_gone(engine):
     del session
     lamp.name = "blue"
     assert lamp.name == "blue"
+
+
+def test_a_savepoint_begins_its_transaction_explicitly(engine):
+    with Session(engine, autobegin=False) as session:
+        with session.begin_nested() as savepoint:
+            assert savepoint.parent.origin is SessionTransactionOrigin.BEGIN
+            session.add(Lamp(id=2, name="green"))
+        session.commit()
+        with pytest.raises(InvalidRequestError, match="begin"):
+            session.get(Lamp, 2)
+        with session.begin():
+            assert session.get(Lamp, 2).name == "green"

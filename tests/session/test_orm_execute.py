@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, ForeignKey, create_engine, delete, event, insert, text, update
+from sqlalchemy import Engine, ForeignKey, create_engine, delete, event, func, insert, text, update
 from sqlalchemy.pool import StaticPool
 
 from ropewalk import (
@@ -16,11 +16,14 @@ from ropewalk import (
     Query,
     Session,
     UserDefinedOption,
+    immediateload,
     inspect,
+    joinedload,
     mapped_column,
     relationship,
     select,
     selectinload,
+    subqueryload,
     undefer,
 )
 from ropewalk.exc import InvalidRequestError
@@ -120,9 +123,8 @@ def test_peers_and_options_are_told_of_once(session: Session, seen: list[str]) -
     assert [len(user.kids) for user in users] == [2, 0]
     session.commit()
     assert [user.name for user in users] == ["ed", "jo"]
-    first, second, *rest = seen
-    assert (first, second) == ("select orm_statement <User>", "select orm_statement relationship_load <Kid>")
-    assert len(rest) == 1
+    of_kids = "select orm_statement relationship_load <Kid>"
+    assert seen == ["select orm_statement <User>", of_kids, "select orm_statement column_load <User>", of_kids]
 
 
 def test_a_listener_changes_the_statement(session: Session) -> None:
@@ -246,6 +248,103 @@ def test_options_of_the_programs_own(session: Session) -> None:
         user = session.scalars(select(User).options(Carried(name), Local("here")).where(User.id == 1)).one()
         assert len(user.kids) == 2
         assert seen == [(False, [name, "here"]), (True, [name])]
+
+
+def test_options_stay_when_the_columns_are_replaced(session: Session) -> None:
+    seen: list[Any] = []
+    event.listen(session, "do_orm_execute", lambda s: seen.append([o.payload for o in s.user_defined_options]))
+    session.execute(select(User).options(Local("here")).with_only_columns(User.id).options(Local("there"))).all()
+    session.query(User).options(Local("query")).with_entities(User.id).all()
+    assert seen == [["here", "there"], ["query"]]
+
+
+def test_columns_and_functions_show_their_mappers(session: Session, seen: list[str]) -> None:
+    session.scalar(select(func.count(User.id)))
+    session.scalar(select(func.max(Kid.id), User.name).join(Kid.user))
+    session.scalars(select(select(User.id).subquery())).all()
+    assert seen == ["select orm_statement <User>", "select orm_statement <Kid> <User>", "select orm_statement"]
+
+
+@pytest.fixture
+def options(session: Session) -> list[tuple[str, dict[str, Any]]]:
+    """The options of the program's own that each statement has, as the listeners see it and as Core executes it."""
+    found: list[tuple[str, dict[str, Any]]] = []
+
+    def own(options: Any) -> dict[str, Any]:
+        return {name: value for name, value in options.items() if name.startswith("own_")}
+
+    def told(state: ORMExecuteState) -> None:
+        found.append(("relationship" if state.is_relationship_load else "column", own(state.execution_options)))
+        state.update_execution_options(own_added=1)
+
+    def sent(conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool) -> None:
+        found.append(("sent", own(context.execution_options)))
+
+    event.listen(session, "do_orm_execute", told)
+    event.listen(session.get_bind(), "before_cursor_execute", sent)
+    return found
+
+
+@pytest.mark.parametrize("way", [selectinload, immediateload, subqueryload])
+@pytest.mark.parametrize("streamed", [False, True])
+def test_options_go_on_to_what_is_loaded_along(
+    session: Session, options: list[tuple[str, dict[str, Any]]], way: Any, streamed: bool
+) -> None:
+    statement = select(User).options(way(User.kids)).where(User.id == 1).execution_options(own_a=1, own_b=1)
+    given = {"own_b": 2, **({"yield_per": 10} if streamed else {})}
+    user = session.scalars(statement, execution_options=given).one()
+    first, all_of_them = {"own_a": 1, "own_b": 2}, {"own_a": 1, "own_b": 2, "own_added": 1}
+    assert options == [
+        ("column", first),
+        ("sent", all_of_them),
+        ("relationship", all_of_them),
+        ("sent", all_of_them),
+    ]
+    options.clear()
+    session.expire(user, ["kids"])
+    assert len(user.kids) == 2  # on demand, so without them
+    assert options == [("relationship", {}), ("sent", {"own_added": 1})]
+
+
+def test_a_refresh_is_seen_with_what_it_loads(session: Session, seen: list[str]) -> None:
+    column, relationship = "select orm_statement column_load <User>", "select orm_statement relationship_load <Kid>"
+    user = session.get_one(User, 1)
+    seen.clear()
+    session.refresh(user)
+    session.refresh(user, ["name"])
+    assert seen == [column, column]
+    seen.clear()
+    session.refresh(user, ["kids"])
+    assert seen == [column, relationship]
+
+
+@pytest.mark.parametrize("way", [joinedload, selectinload])
+def test_a_refresh_with_relationships_is_seen(session: Session, seen: list[str], way: Any) -> None:
+    users = session.scalars(select(User).options(way(User.kids)).order_by(User.id)).unique().all()
+    along = [] if way is joinedload else ["select orm_statement relationship_load <Kid>"]
+    seen.clear()
+    session.expire_all()
+    assert [user.name for user in users] == ["ed", "jo"]
+    assert seen == ["select orm_statement column_load <User>", *along]
+    assert [len(user.kids) for user in users] == [2, 0]
+    assert len(seen) == 1 + len(along)
+    seen.clear()
+    session.refresh(users[0])
+    assert seen == ["select orm_statement column_load <User>", *along]
+
+
+def test_a_listener_may_change_the_statement_of_a_refresh(session: Session) -> None:
+    user = session.scalars(select(User).options(selectinload(User.kids)).where(User.id == 1)).one()
+
+    @event.listens_for(session, "do_orm_execute")
+    def only_the_second(state: ORMExecuteState) -> None:
+        if state.is_relationship_load:
+            state.statement = state.statement.where(Kid.id == 2)
+        else:
+            state.statement = state.statement.with_hint(User, "", "*")  # another statement with the same meaning
+
+    session.refresh(user)
+    assert [kid.id for kid in user.kids] == [2] and user.name == "ed"
 
 
 def test_an_error_in_a_listener_reaches_the_program(session: Session) -> None:

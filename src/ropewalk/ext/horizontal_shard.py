@@ -25,8 +25,7 @@ from sqlalchemy.exc import SADeprecationWarning
 from sqlalchemy.sql.dml import UpdateBase
 
 from ..exc import ArgumentError, InvalidRequestError
-from ..kernel.core import options_of
-from ..kernel.options import StatementOption
+from ..kernel.options import StatementOption, options_of
 from ..loading import ondemand
 from ..loading.peers import ENABLED
 from ..session import moves, reading, spreading

@@ -347,11 +347,6 @@ def result_name(column: Any) -> str:
     return cast(str, getattr(column, "_proxy_key", None) or getattr(column, "name", None) or str(column))
 
 
-def options_of(statement: Any) -> tuple[Any, ...]:
-    """Return the options that ``statement.options()`` was given."""
-    return tuple(getattr(statement, "_with_options", ()))
-
-
 def counts_rows(statement: Any) -> bool:
     """Whether more rows than there were would change what a SELECT means."""
     held = statement.__dict__

@@ -8,7 +8,18 @@ from sqlalchemy.sql.base import ExecutableOption
 from sqlalchemy.sql.cache_key import NO_CACHE
 from sqlalchemy.sql.elements import ClauseElement
 
-from .core import options_of
+
+def options_of(statement: Any) -> tuple[Any, ...]:
+    """Return the options that ``statement.options()`` was given."""
+    given = tuple(getattr(statement, "_with_options", ()))
+    for replaced in getattr(statement, "_memoized_select_entities", ()):  # with_only_columns() took them along
+        given = (*replaced._with_options, *given)
+    return given
+
+
+def options_since(statement: Any) -> tuple[Any, ...]:
+    """Return the options that a statement was given for the entities which it has now."""
+    return tuple(getattr(statement, "_with_options", ()))
 
 
 class PlainOption(ExecutableOption):

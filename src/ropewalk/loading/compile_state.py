@@ -10,14 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..kernel.core import (
-    PLUGIN,
-    CompileState,
-    options_of,
-)
+from ..kernel.core import PLUGIN, CompileState
 from ..kernel.joins import NamedByEntity
 from ..kernel.names import members_of
-from ..kernel.options import enclosing_options, is_outermost
+from ..kernel.options import enclosing_options, is_outermost, options_of
 from .along import spelled_out
 from .criteria import criteria_in
 from .describing import described

@@ -15,11 +15,8 @@ from sqlalchemy.sql import visitors
 
 from ..exc import ArgumentError
 from ..instrumentation.aliases import AliasedInsp
-from ..kernel.core import (
-    as_criterion,
-    options_of,
-)
-from ..kernel.options import StatementOption
+from ..kernel.core import as_criterion
+from ..kernel.options import StatementOption, options_of
 from .dependence import frozen
 from .options import WILDCARD, Wish
 

@@ -14,7 +14,7 @@ from sqlalchemy import exc as core_exc
 from sqlalchemy.sql.selectable import Join
 from sqlalchemy.sql.util import join_condition
 
-from ..kernel.core import entity_of, options_of, raw_columns
+from ..kernel.core import entity_of, raw_columns
 from ..kernel.joins import (
     from_objects_of,
     setup_joins,
@@ -22,6 +22,7 @@ from ..kernel.joins import (
     with_from_objects,
     with_joins_replaced,
 )
+from ..kernel.options import options_of
 from .criteria import LoaderCriteria, barred_in, criteria_in
 
 Criteria = Sequence[LoaderCriteria]
@@ -55,7 +56,7 @@ def filtered(statement: Any, criteria: Criteria) -> Any:
         statement = with_from_objects(statement, [_inside(element, demand, joined) for element in elements])
     others: dict[Any, None] = {}
     for element in (*elements, *raw_columns(statement), *where_criteria_of(statement)):
-        others.update(dict.fromkeys(_entities(element)))
+        others.update(dict.fromkeys(entities_named(element)))
     wanted = [criterion for entity in others if entity not in joined for criterion in demand(entity)]
     return statement.where(*wanted) if wanted else statement
 
@@ -123,11 +124,11 @@ def _tables(columns: Sequence[Any]) -> list[Any]:
         if isinstance(column, FromClause):
             found[column] = None
         else:
-            found.update(dict.fromkeys(entity.__clause_element__() for entity in _entities(column)))
+            found.update(dict.fromkeys(entity.__clause_element__() for entity in entities_named(column)))
     return list(found)
 
 
-def _entities(element: Any) -> Iterator[Any]:
+def entities_named(element: Any) -> Iterator[Any]:
     """Yield the entities that an element names, but for those inside subqueries."""
     stack = [element]
     while stack:

@@ -7,8 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from ..kernel.core import options_of, raw_columns
+from ..kernel.core import raw_columns
 from ..kernel.names import members_of
+from ..kernel.options import options_of
 from ..kernel.parts import places_in
 from ..state.instance import InstanceState
 from .entities import entity_in

@@ -21,11 +21,11 @@ from ..kernel.core import (
     counts_rows,
     entity_column,
     entity_of,
-    options_of,
     order_of,
     with_raw_columns,
 )
 from ..kernel.names import as_sent, members_of
+from ..kernel.options import options_of
 from ..kernel.parts import is_distinct, named_alias, with_joins_from
 from .along import spelled_out
 from .criteria import criteria_in

@@ -49,7 +49,7 @@ def load_alone(session: Any, state: InstanceState, instance: Any, key: str) -> N
     node = peers.node_of(state)
     choice = None if node is None else node.choices.get(key)
     fetch = fetch_for(prop) if choice is None else choice.fetch
-    fetch.load(session, [(state, instance)])
+    fetch.load(session, [(state, instance)], asked_by=state)
 
 
 def load_together(session: Any, fetch: Fetch, state: InstanceState, instance: Any) -> None:

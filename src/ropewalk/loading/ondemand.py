@@ -21,7 +21,7 @@ from ..mapping.mapper import Mapper
 from ..state.instance import InstanceState
 from .entities import EntityColumns, default_props
 from .rows import compile_loader, fill, hold
-from .telling import refreshed
+from .telling import refill
 
 
 class ByKey:
@@ -193,9 +193,11 @@ def load_keys(
     if not rows:
         return False
     values = query.convert(rows[0], connection.dialect, description)
-    fill(state, instance, query.slot.keys, values, overwrite)
-    if anybody.refresh:
-        refreshed(state, instance, query.slot.keys)
+    if not anybody.refresh or not keys:
+        fill(state, instance, query.slot.keys, values, overwrite)
+    else:
+        names = None if overwrite and query.slot.complete else set(keys)
+        refill(state, instance, query.slot.keys, values, overwrite, state.owner, names)
     return True
 
 

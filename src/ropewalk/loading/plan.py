@@ -15,14 +15,9 @@ from sqlalchemy.util import LRUCache
 
 from ..exc import ArgumentError, InvalidRequestError
 from ..kernel.collector import MANY, paused_for
-from ..kernel.core import (
-    cache_key,
-    options_of,
-    raw_columns,
-    selects_entity,
-    statement_entity,
-)
+from ..kernel.core import cache_key, raw_columns, selects_entity, statement_entity
 from ..kernel.names import is_open_ended, members_of
+from ..kernel.options import options_of, options_since
 from ..kernel.shortcuts import shape_of
 from ..kernel.statements import Prepared
 from ..mapping.changing import forget_with
@@ -73,7 +68,7 @@ class Plan:
         self.nodes = nodes_of(statement, wishes, node)
         if wishes:
             check_conflicts(wishes)
-            check_roots(options, [found.entity for found in self.nodes if found is not None])
+            check_roots(options_since(statement), [found.entity for found in self.nodes if found is not None])
         assembled = Assembled(statement, self.nodes)
         self.slots: list[EntityColumns | None] = assembled.slots
         self.links = assembled.links

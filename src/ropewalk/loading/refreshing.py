@@ -19,6 +19,7 @@ from . import peers
 from .plan import Plan
 from .rows import compile_loader, hold
 from .selecting import select
+from .told import refresh_told
 from .wishes import AFTERWARDS, Choice, Node, loads_more
 
 Lacking = Sequence[tuple[InstanceState, Any]]
@@ -41,19 +42,29 @@ class Refresh:
 
     def __init__(self, whole: Node, columns: frozenset[str], relations: frozenset[str]) -> None:
         self.mapper: Mapper[Any] = whole.mapper
-        statement = select(self.mapper.class_).where(among_keys(self.mapper.primary_key))
-        self.plan = Plan(statement, (), (), _Part(whole, columns, relations))
+        self.statement = select(self.mapper.class_).where(among_keys(self.mapper.primary_key))
+        self.plan = Plan(self.statement, (), (), _Part(whole, columns, relations))
         self._prepared: dict[Dialect, KeyedStatement] = {}
 
     def load(self, session: Any, lacking: Lacking) -> int:
         """Load for these objects and return the number of statements; who has no row stays as it is."""
+        before = [state.peers for state, _ in lacking]
+        if session._heard is not None and "do_orm_execute" in session._heard:
+            refresh_told(session, self, [state for state, _ in lacking])
+            sent = 1
+        else:
+            sent = self._send(session, lacking)
+        for (state, _), known in zip(lacking, before, strict=True):
+            state.peers = known  # who came together stays together, with what their query wished for
+        return sent
+
+    def _send(self, session: Any, lacking: Lacking) -> int:
         connection = session.connection_for(self.mapper)
         dialect = connection.dialect
         prepared = self._prepared.get(dialect)
         if prepared is None:
             prepared = self._prepared[dialect] = KeyedStatement(self.plan.statement, dialect)
         owner, plan = session.identity_map, self.plan
-        before = [state.peers for state, _ in lacking]
         size = most_keys(dialect, len(self.mapper.primary_key))
         sent = 0
         for start in range(0, len(lacking), size):
@@ -69,8 +80,6 @@ class Refresh:
             if owner.held is not None:
                 hold(owner, near)
             sent += 1
-        for (state, _), known in zip(lacking, before, strict=True):
-            state.peers = known  # who came together stays together, with what their query wished for
         return sent
 
 

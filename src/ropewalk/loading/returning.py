@@ -14,17 +14,10 @@ from sqlalchemy.exc import CompileError
 from sqlalchemy.util import LRUCache
 
 from ..kernel.bundles import bundle_of
-from ..kernel.core import (
-    PLUGIN,
-    CompileState,
-    attribute_key_of,
-    cache_key,
-    options_of,
-    result_name,
-    statement_entity,
-)
+from ..kernel.core import PLUGIN, CompileState, attribute_key_of, cache_key, result_name, statement_entity
 from ..kernel.dml import DeleteState, InsertState, UpdateState, returning_of, with_returning
 from ..kernel.names import flattened
+from ..kernel.options import options_of
 from ..mapping.mapper import Mapper
 from ..state.instance import InstanceState
 from .entities import EntityColumns, entity_in

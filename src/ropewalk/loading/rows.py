@@ -58,7 +58,7 @@ def compile_loader(
     :param links: what was joined by relationships, its columns after those of the members.
     :param groups: which of the members are columns of a bundle, and become one.
     """
-    source = _Source()
+    source = _Source(bool(links))
     names = [f"c{i}" for i in range(len(types))]
     processors = []
     for i, type_ in enumerate(types):
@@ -95,6 +95,8 @@ def compile_loader(
         together = ", ".join(values[group.start : group.stop])
         values[group.start : group.stop] = [f"bundle{group.start}(({together},))"]
     result = values[0] if single else "(" + ", ".join(values) + ",)"
+    if "later = []" in source.setup:
+        source.tail.append("for tell, about in later: tell(*about)")
     label = "load " + ", ".join("column" if s is None else s.name for s in slots)
 
     def again() -> Loader:
@@ -121,7 +123,8 @@ class Anew:
 class _Source:
     """Gathers the lines of a loader and the names that they use."""
 
-    def __init__(self) -> None:
+    def __init__(self, joined: bool) -> None:
+        self.joined = joined
         self.globals: dict[str, Any] = {
             "gone": _object_gone,
             "watch": watch,
@@ -250,7 +253,8 @@ class _Source:
         line(f"            if type(s{n}.peers) is Peers: meet_again(s{n}, s{n}.peers, peers{own}, {populate})")
         line(f"            else: s{n}.peers = peers{own}; peer{own}(s{n})")
         if manager.dispatch.refresh:
-            line(f"        refill(s{n}, e{n}, keys{n}, {row}, {populate}, owner)")
+            later = ", None, later" if self.joined else ""
+            line(f"        refill(s{n}, e{n}, keys{n}, {row}, {populate}, owner{later})")
             return
         if populate:
             line(f"        fill(s{n}, e{n}, keys{n}, {row}, True)")

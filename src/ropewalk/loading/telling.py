@@ -25,16 +25,25 @@ class LoadContext:
 
 
 def tell_loaded(source: Any, n: int, manager: Any) -> list[str]:
-    """Return the lines of a loader that tell of a new object; none where nobody listens."""
+    """Return the lines of a loader that tell of a new object; none where nobody listens.
+
+    An object to which others are joined is told of when it has them, or a listener who looks at them would have
+    them loaded once more.
+    """
     lines = []
+    joined = source.joined
     if manager.dispatch.load:
         source.globals.update({f"load{n}": manager.dispatch.load, "LoadContext": LoadContext})
-        lines.append(f"load{n}(e{n}, LoadContext(owner.session))")
+        arguments = f"(e{n}, LoadContext(owner.session))"
+        lines.append(f"later.append((load{n}, {arguments}))" if joined else f"load{n}{arguments}")
     if anybody.loads:
         source.globals["listeners_to_loads"] = listeners_to_loads
         if "told = listeners_to_loads(owner.session)" not in source.setup:
             source.setup.append("told = listeners_to_loads(owner.session)")
-        lines.append(f"if told is not None: told(owner.session, e{n})")
+        arguments = f"(owner.session, e{n})"
+        lines.append("if told is not None: " + (f"later.append((told, {arguments}))" if joined else f"told{arguments}"))
+    if joined and (lines or manager.dispatch.refresh) and "later = []" not in source.setup:
+        source.setup.append("later = []")
     return lines
 
 
@@ -45,21 +54,42 @@ def listeners_to_loads(session: Any) -> Any:
 
 
 def refill(
-    state: InstanceState, instance: Any, keys: Sequence[str], values: Sequence[Any], overwrite: bool, owner: Any
+    state: InstanceState,
+    instance: Any,
+    keys: Sequence[str],
+    values: Sequence[Any],
+    overwrite: bool,
+    owner: Any,
+    names: set[str] | None = None,
+    later: list[Any] | None = None,
 ) -> None:
-    """Give a known object the values of a row, and tell of it if it got any."""
+    """Give a known object the values of a row, and tell of it if it got any.
+
+    :param overwrite: all values are put in, and of these the ``names`` are told, else all.
+    :param later: takes what is to be told when all rows were read.
+    """
     from .rows import fill
 
-    held = instance.__dict__
-    committed = state.committed or ()
-    lacking = {key for key in keys if key not in held and key not in committed}
-    if not (lacking or overwrite):
-        return
+    if not overwrite:
+        held = instance.__dict__
+        committed = state.committed or ()
+        names = {key for key in keys if key not in held and key not in committed}
+        if not names:
+            return
     fill(state, instance, keys, values, overwrite)
-    state.mapper.class_manager.dispatch.refresh(instance, LoadContext(owner.session), None if overwrite else lacking)
+    tell = state.mapper.class_manager.dispatch.refresh
+    about = (instance, LoadContext(None if owner is None else owner.session), names)
+    if later is None:
+        tell(*about)
+    else:
+        later.append((tell, about))
 
 
-def refreshed(state: InstanceState, instance: Any, keys: Sequence[str]) -> None:
-    """Tell that attributes of an object that is there were loaded."""
-    session = None if state.owner is None else state.owner.session
-    state.mapper.class_manager.dispatch.refresh(instance, LoadContext(session), set(keys))
+def put_in(state: InstanceState, instance: Any, values: dict[str, Any]) -> None:
+    """Give an object values that its row is known to have, and tell of it."""
+    from .rows import fill
+
+    fill(state, instance, list(values), list(values.values()), True)
+    if anybody.refresh and values:
+        session = None if state.owner is None else state.owner.session
+        state.mapper.class_manager.dispatch.refresh(instance, LoadContext(session), set(values))

@@ -17,7 +17,7 @@ from . import peers
 from .entities import EntityColumns
 from .rows import compile_loader, fill
 from .selecting import select
-from .telling import refreshed
+from .telling import refill
 
 
 class ByKeys:
@@ -105,6 +105,7 @@ def _take(
         state = entries.get(values[places[0]] if len(places) == 1 else tuple([values[i] for i in places]))
         instance = None if state is None else state()
         if instance is not None:
-            fill(state, instance, slot.keys, values, False)
             if anybody.refresh:
-                refreshed(state, instance, slot.keys)
+                refill(state, instance, slot.keys, values, False, owner)
+            else:
+                fill(state, instance, slot.keys, values, False)

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..kernel.core import options_of, raw_rows
+from ..kernel.core import raw_rows
 from ..kernel.in_lists import keys_parameter
+from ..kernel.options import options_of
 from ..state.instance import InstanceState
 from .plan import Plan
 from .results import result_of
@@ -19,6 +20,7 @@ from .wishes import Node, wishes_in
 
 if TYPE_CHECKING:
     from .fetching import Fetch
+    from .refreshing import Refresh
 
 
 def told_rows(
@@ -36,8 +38,21 @@ def told_rows(
         return result_of(plan.metadata, run_plan(session, plan, parameters, options, populate), False)
 
     return session._ask_listeners(  # type: ignore[no-any-return]
-        usual, keys_parameter(keys), run, "relationship", fetch.prop.mapper, asked_by
+        usual, keys_parameter(keys), run, "relationship", fetch.prop.mapper, asked_by, session.options_now
     )
+
+
+def refresh_told(session: Any, refresh: Refresh, states: Sequence[InstanceState]) -> None:
+    """Read objects anew with what is loaded along with them."""
+
+    def run(statement: Any, parameters: Any, options: Mapping[str, Any], bind_arguments: Mapping[str, Any]) -> Any:
+        plan = refresh.plan
+        if statement is not refresh.statement:
+            plan = Plan(statement, (), (), plan.nodes[0])
+        return result_of(plan.metadata, run_plan(session, plan, parameters, options, False), False)
+
+    keys = keys_parameter([state.pk for state in states])
+    session._ask_listeners(refresh.statement, keys, run, "column", refresh.mapper)
 
 
 def run_plan(session: Any, plan: Plan, parameters: Any, options: Mapping[str, Any], populate: bool) -> list[Any]:
@@ -54,7 +69,11 @@ def run_plan(session: Any, plan: Plan, parameters: Any, options: Mapping[str, An
             plan.slots, plan.types, connection.dialect, description, False, populate, plan.links, plan.groups
         )
         peers = plan.new_peers()
-        loaded = loader(rows, owner, peers)
+        before, session.options_now = session.options_now, for_core or None
+        try:
+            loaded = loader(rows, owner, peers)
+        finally:
+            session.options_now = before
         if owner.held is not None:
             hold(owner, peers)
     return loaded

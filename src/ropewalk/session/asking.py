@@ -187,11 +187,18 @@ class Asking:
             refreshing.refresh(self, instance, attribute_names, with_for_update)  # type: ignore[arg-type]
 
     def _ask_listeners(
-        self, statement: Any, parameters: Any, run: Any, kind: str, mapper: Any, asked_by: InstanceState | None = None
+        self,
+        statement: Any,
+        parameters: Any,
+        run: Any,
+        kind: str,
+        mapper: Any,
+        asked_by: InstanceState | None = None,
+        options: Mapping[str, Any] | None = None,
     ) -> Any:
         """Execute what is loaded on behalf of objects as the listeners to ``do_orm_execute`` want it."""
         about = orm_execute.About(kind, mapper, asked_by)
-        return orm_execute.ask_listeners(self, statement, parameters, None, None, run, about)  # type: ignore[arg-type]
+        return orm_execute.ask_listeners(self, statement, parameters, options, None, run, about)  # type: ignore[arg-type]
 
     def load_attribute(self, state: InstanceState, instance: Any, key: str) -> Any:
         """Load an attribute that an object lacks; called by the attribute itself."""

@@ -12,7 +12,7 @@ from sqlalchemy.sql import ClauseElement
 from ..exc import InvalidRequestError, StaleDataError
 from ..kernel.dml import criteria_of, has_ordered_values, parameter_names, returning_of, sorts_rows, values_of
 from ..loading.returning import prop_for
-from ..loading.rows import fill
+from ..loading.telling import put_in
 from ..state.instance import PERSISTENT
 from . import moves
 from .synchronizing import made_by_update
@@ -229,7 +229,7 @@ def _tell(session: Session, mapper: Mapper[Any], rows: list[Values], computed: A
             gone.append(key)
             del new[key]
         new = {key: value for key, value in new.items() if key in held}
-        fill(state, instance, list(new), list(new.values()), True)
+        put_in(state, instance, new)
         gone = [key for key in gone if key in held]
         if gone:
             moves.expire_keys(state, gone)

@@ -15,8 +15,9 @@ from ..exc import InvalidRequestError, SAWarning, StaleDataError
 from ..instrumentation.pending import forget_pending
 from ..kernel.symbols import NO_VALUE
 from ..loading.peers import Peers
-from ..state.instance import PERSISTENT, InstanceState
+from ..state.instance import DETACHED, PERSISTENT, InstanceState
 from ..state.mutable import watch
+from . import telling
 from .cascading import relations_with
 from .moves import expire_keys, state_in
 
@@ -190,11 +191,16 @@ def _target(session: Session, instance: T, load: bool, options: Sequence[Any] | 
                 f"merge(load=False) takes objects without changes; {state.describe()} has unflushed ones: "
                 f"{', '.join(state.changed_keys())}."
             )
-        new_state.pk, new_state.status, new_state.expired = pk, PERSISTENT, state.expired
+        new_state.pk, new_state.status, new_state.expired = pk, DETACHED, state.expired
         if state.identity_token is not None:
             new_state.set_extra("token", state.identity_token)
+        if session._heard is not None:
+            telling.attaching(session, new_state, target)
+        new_state.status = PERSISTENT
         new_state.owner = session.identity_map
         session.identity_map.put(new_state, target)
+        if session._heard is not None:
+            telling.attached(session, new_state, target)
     if load:
         _check_version(state, target)
         _copy_values(state, state_in(target), target)

@@ -356,6 +356,8 @@ def make_transient_to_detached(instance: object) -> None:
     if state.extra:
         state.extra.pop("was_deleted", None)
     state.committed = None
+    if anybody.expire and (unloaded := {key for key in mapper.props if key not in held}):
+        mapper.class_manager.dispatch.expire(instance, unloaded)
 
 
 def object_session(instance: object) -> Session | None:

@@ -20,7 +20,9 @@ from sqlalchemy.sql.base import Executable
 from sqlalchemy.util import immutabledict
 
 from ..exc import InvalidRequestError
-from ..kernel.core import entity_of, options_of, raw_columns, statement_entity
+from ..kernel.core import raw_columns, statement_entity
+from ..kernel.options import options_of
+from ..loading.filtering import entities_named
 from ..loading.from_statement import FromStatement
 
 if TYPE_CHECKING:
@@ -199,7 +201,7 @@ class ORMExecuteState:
         if self.is_from_statement:
             entities = [entity.mapper for entity in statement.entities]
         elif self.is_select and hasattr(statement, "_raw_columns"):
-            found = [entity_of(column) for column in raw_columns(statement)]
+            found = [next(entities_named(column), None) for column in raw_columns(statement)]
             entities = [entity.mapper for entity in found if entity is not None]
         else:
             subject = statement_entity(statement)

@@ -11,6 +11,7 @@ from ..loading.entities import default_props
 from ..state.instance import PERSISTENT, InstanceState
 from . import cascading, moves
 from .arguments import names_in
+from .fetching_told import fetch_told
 from .reading import locked
 
 if TYPE_CHECKING:
@@ -82,8 +83,12 @@ def _load(
     with session._unit():
         if not eager:
             statement = locked(ondemand.by_key(state.mapper, frozenset(columns)).statement, with_for_update)
-            connection = session.connection_for(state.mapper)
-            if not ondemand.load_keys(state, instance, columns, connection, True, statement):
+            if session._heard is not None and "do_orm_execute" in session._heard:
+                found = fetch_told(session, state, instance, columns, True, statement)
+            else:
+                connection = session.connection_for(state.mapper)
+                found = ondemand.load_keys(state, instance, columns, connection, True, statement)
+            if not found:
                 return False
         else:
             refreshing.refresh_for(node, columns, eager).load(session, [(state, instance)])

@@ -33,23 +33,28 @@ class Restoring:
         def _is_clean(self) -> bool: ...
 
     def _committed(self, transaction: SessionTransaction) -> None:
-        if transaction.deleted:
-            self._detach_deleted(transaction.deleted)
+        told = self._detach_deleted(transaction.deleted) if transaction.deleted else ()
         identity_map = self.identity_map
         identity_map.orphans.clear()
         if identity_map.maps and self.expire_on_commit and transaction.origin is not SUBTRANSACTION:
             moves.expire(identity_map.all_states())
+        for state in told:
+            if (instance := state()) is not None:
+                self.dispatch.deleted_to_detached(self, instance)
 
-    def _detach_deleted(self, states: dict[InstanceState, None]) -> None:
+    def _detach_deleted(self, states: dict[InstanceState, None]) -> list[InstanceState]:
+        """Let objects go whose deletion is committed; return those of which somebody wants to know."""
         parting = Parting("the commit of its deletion")
+        told = []
         for state in states:
             if state.status == DELETED:
                 state.set_extra("was_deleted", True)
                 state.status = DETACHED
                 state.owner = None
                 state.parting = parting
-                if self._heard is not None and (instance := state()) is not None:
-                    self.dispatch.deleted_to_detached(self, instance)
+                if self._heard is not None:
+                    told.append(state)
+        return told
 
     def _rolled_back(self, transaction: SessionTransaction) -> None:
         if transaction.origin is SUBTRANSACTION and not (

@@ -32,6 +32,15 @@ class Face:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.session, name)
 
+    @property
+    def options_now(self) -> Mapping[str, Any] | None:
+        """The execution options of the query that is loading."""
+        return self.session.options_now  # type: ignore[no-any-return]
+
+    @options_now.setter
+    def options_now(self, options: Mapping[str, Any] | None) -> None:
+        self.session.options_now = options
+
     def connection_for(self, mapper: Any, clause: Any = None, **bind_arguments: Any) -> Connection:
         """Return the connection to this shard."""
         return self.session.connection_for(mapper, clause, **{**bind_arguments, "shard_id": self.shard_id})  # type: ignore[no-any-return]

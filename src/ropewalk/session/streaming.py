@@ -44,6 +44,7 @@ def stream(
             "selectinload(), or lazily."
         )
     size = int(options.get("yield_per") or _CHUNK)
+    for_more = core_options or None  # what is loaded besides comes whole
     core_options = {**core_options, "stream_results": True}
     owner = session.identity_map
     populate = bool(options.get("populate_existing"))
@@ -76,7 +77,11 @@ def stream(
                 if loader is None:
                     loader = plan.loader(prepared, connection.dialect, cursor, plan.single, populate)
                 peers = plan.new_peers(alone)
-                loaded = iter(loader(rows, owner, peers))
+                before, session.options_now = session.options_now, for_more
+                try:
+                    loaded = iter(loader(rows, owner, peers))
+                finally:
+                    session.options_now = before
                 if owner.held is not None:
                     hold(owner, peers)
             yield loaded

@@ -23,7 +23,7 @@ from ..kernel.core import columns_of, result_processor
 from ..kernel.dml import criteria_of, returning_of, returns_defaults, values_of, with_returning
 from ..loading.evaluating import UNKNOWN, Compiler, Evaluator, UnevaluatableError
 from ..loading.returning import prop_for
-from ..loading.rows import fill
+from ..loading.telling import put_in
 from ..state.instance import PERSISTENT, InstanceState
 from . import moves
 
@@ -168,7 +168,7 @@ class Synchronizer:
                 else:
                     values[key] = found
             if values:
-                fill(state, instance, list(values), list(values.values()), True)
+                put_in(state, instance, values)
             _forget(state, gone)
 
     def _new_values(self, connection: Any, result: Any) -> tuple[dict[str, Evaluator], list[str]]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..state.instance import DELETED, PENDING, PERSISTENT, InstanceState
+from ..unitofwork.told import FlushContext
 from .transaction import CLOSED, SUBTRANSACTION, SessionTransaction
 
 if TYPE_CHECKING:
@@ -49,31 +50,6 @@ def left(session: Session, instance: Any, before: int, to_transient: bool) -> No
         dispatch.pending_to_transient(session, instance)
 
 
-class FlushContext:
-    """What listeners to a flush are given: the ``flush_context``.
-
-    :ivar session: the session that is flushed.
-    :ivar new: the states of the objects that are inserted; :ivar dirty: of those that were written to;
-        :ivar deleted: of those that are deleted.
-    """
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        self.new: Sequence[InstanceState] = ()
-        self.dirty: Sequence[InstanceState] = ()
-        self.deleted: Sequence[InstanceState] = ()
-
-    @property
-    def states(self) -> dict[InstanceState, tuple[bool, bool]]:
-        """Each state → (whether it is deleted, False)."""
-        found = dict.fromkeys((*self.new, *self.dirty), (False, False))
-        found.update((state, (True, False)) for state in self.deleted)
-        return found
-
-    def __repr__(self) -> str:
-        return f"<FlushContext: {len(self.new)} new, {len(self.dirty)} dirty, {len(self.deleted)} deleted>"
-
-
 class FlushListeners:
     """Those who listen to one flush of a session."""
 
@@ -89,8 +65,8 @@ class FlushListeners:
     def attend(self, transaction: SessionTransaction, work: Work) -> None:
         """Have the flush say when it starts, and when all is written."""
         context = self.context
-        context.new, context.deleted = list(work.new), list(work.deleted)
-        context.dirty = [state for state in work.identity_map.modified if state not in work.deleted]
+        context.see(work)
+        work.context = context
         work.starting = functools.partial(self.starting, transaction)
         work.written = self.written
 

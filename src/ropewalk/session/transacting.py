@@ -85,7 +85,7 @@ class Transacting:
         What is pending is flushed first. The databases learn of the savepoint when they are next used.
         """
         with self._guard("begin_nested()"):
-            outer = self._need_transaction()
+            outer = self._transaction or self._begin(SessionTransactionOrigin.BEGIN)
             outer.check_active()
             self.flush()
             return self._enter(SessionTransaction(self, outer, BEGIN_NESTED))  # type: ignore[arg-type]

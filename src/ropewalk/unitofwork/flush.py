@@ -125,7 +125,7 @@ def _write(work: Work, changes: Changes, change_set: ChangeSet, journal: Journal
         return work.connection_at(plan.mapper, plan.token)
 
     if (plan.mapper.tells_rows or anybody.refresh_flush) and is_told(plan.mapper):
-        write_told(change_set, connect, journal, lambda: _send(work, changes, change_set, connect, journal))
+        write_told(work, change_set, connect, journal, lambda: _send(work, changes, change_set, connect, journal))
     else:
         _send(work, changes, change_set, connect, journal)
 

@@ -31,9 +31,10 @@ class Work:
         It is asked when there is something to send, not before.
     :ivar starting: called when it is known that there is something to write.
     :ivar written: called when all statements were sent, before anything is taken over.
+    :ivar context: what those who listen to the flush are given, once there is one.
     """
 
-    __slots__ = ("connection_for", "deleted", "identity_map", "new", "outcome", "starting", "written")
+    __slots__ = ("connection_for", "context", "deleted", "identity_map", "new", "outcome", "starting", "written")
 
     def __init__(
         self,
@@ -49,6 +50,7 @@ class Work:
         self.outcome: Outcome | None = None
         self.starting: Callable[[], None] | None = None
         self.written: Callable[[], None] | None = None
+        self.context: Any = None
 
     def connection_at(self, mapper: Mapper[Any], token: Any) -> Connection:
         """Return the connection that serves a mapper, on one shard where there are several."""

@@ -46,8 +46,9 @@ soak: $(VENV)/test.done ## ten minutes of transfers by eight processes, some of 
 	@mkdir -p build
 	cd tests && $(abspath $(PY)) -m faults.soak $(SOAK)
 
-soak-ropes: $(VENV)/test.done ## ropes under load, in the long form
-	ROPEWALK_SOAK=1 $(PY) -m pytest tests/ropes/test_load.py $(ARGS)
+soak-ropes: $(VENV)/test.done ## ropes under load, and what else has a long form
+	ROPEWALK_SOAK=1 $(PY) -m pytest tests/ropes/test_load.py tests/ropes/test_tasks.py tests/faults/test_interrupts.py \
+		tests/features/test_property_model.py $(ARGS)
 
 lint: $(VENV)/lint.done ## style, types and the floors of ARCHITECTURE.md
 	$(PY) -m ruff check .

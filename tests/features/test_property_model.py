@@ -2,8 +2,10 @@
 
 import copy
 import gc
+import os
 
 import databases
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -33,6 +35,8 @@ class Link(Base):
     key: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     parent: Mapped[int | None] = mapped_column(ForeignKey("link.key"))
 
+
+pytestmark = pytest.mark.usefixtures("quick_collector")
 
 KEYS = st.integers(1, 6)
 NAMES = st.sampled_from(["a", "b", None])
@@ -376,7 +380,7 @@ class TreeOfRows(RuleBasedStateMachine):
 
 
 LIMITS = settings(
-    max_examples=40,
+    max_examples=400 if os.environ.get("ROPEWALK_SOAK") else 25,
     stateful_step_count=25,
     deadline=None,
     database=None,

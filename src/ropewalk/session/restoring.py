@@ -49,11 +49,11 @@ class Restoring:
         for state in states:
             if state.status == DELETED:
                 state.set_extra("was_deleted", True)
-                state.status = DETACHED
                 state.owner = None
                 state.parting = parting
                 if self._heard is not None:
                     told.append(state)
+                state.status = DETACHED  # last, so that whoever was interrupted before does all of it again
         return told
 
     def _rolled_back(self, transaction: SessionTransaction) -> None:

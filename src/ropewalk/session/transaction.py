@@ -319,7 +319,7 @@ class SessionTransaction:
             self._finish_inner(rollback=True)
             if self.is_subtransaction:
                 self._deactivate_around(self.cause)
-            elif self.finished:  # and interrupted before that was known to the objects
+            elif self.finished or has_committed(self):  # and interrupted before that was known to the objects
                 self._settle()
             elif self.state is not DEACTIVE or not self._restored:
                 self._undo(None)

@@ -44,6 +44,8 @@ class Handed(Scope[Any]):
 
     def _take(self) -> TiedRope:
         rope, self._waiting = self._waiting, None
+        if rope is not None and rope.carried:
+            rope.refuse_in_child()
         if rope is None or not rope.is_open:
             raise InvalidRequestError("This session was taken over, or closed, before; transfer() hands it over once.")
         rope.move_here()

@@ -475,7 +475,7 @@ def _sessions_of_the_parent() -> list[Any]:
         for rope in list(jenny._open.values()):
             found += [rope._session, rope]
             rope._session = None
-            rope.is_open = rope.is_plain = False
+            rope.carried, rope.is_open, rope.is_plain = True, False, False
             jenny._untied(rope)
         jenny._open.clear()
     return found

@@ -6,7 +6,7 @@ import inspect
 import threading
 import time
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from sqlalchemy.util import ScopedRegistry, ThreadLocalRegistry
 
@@ -110,6 +110,7 @@ class TiedRope(SessionRope):
     __slots__ = (
         "_session",
         "any_task",
+        "carried",
         "commits",
         "displaced",
         "doomed",
@@ -154,6 +155,7 @@ class TiedRope(SessionRope):
         self.is_open = True
         self.is_plain = token is None and jenny.warn_idle is None  # found without a further look
         self.any_task = self.follows = self.shared = self.read_only = False
+        self.carried = False  # by a fork, from the parent process
         self.commits = self.statements = 0
         self.warned = False
         self.doomed: BaseException | None = None
@@ -187,6 +189,8 @@ class TiedRope(SessionRope):
 
     def make_session(self, **arguments: Any) -> Any:
         """Make the session."""
+        if self.carried:
+            self.refuse_in_child()
         if not self.is_open:
             raise InvalidRequestError(
                 f"The rope tied at {self.where} has no session any more: its scope has ended. Use the jenny's session, "
@@ -194,6 +198,13 @@ class TiedRope(SessionRope):
             )
         self._session = session = self.jenny._make_session(self, arguments)
         return session
+
+    def refuse_in_child(self) -> NoReturn:
+        """Say that the session is that of another process."""
+        raise InvalidRequestError(
+            f"The rope tied at {self.where} came here by a fork: its session is the parent process's, and on their "
+            f"connection two cannot speak at once. Use the jenny's session, which is a new one here."
+        )
 
     def is_here(self) -> bool:
         """Whether the thread, task and greenlet that tied it run now."""

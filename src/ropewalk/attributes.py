@@ -1,8 +1,8 @@
 """Functions on single attributes of mapped objects, under the names of ``sqlalchemy.orm.attributes``."""
 
+from .instrumentation.adapter import collection_adapter
 from .instrumentation.attributes import InstrumentedAttribute, QueryableAttribute
 from .instrumentation.handling import (
-    collection_adapter,
     del_attribute,
     flag_dirty,
     flag_modified,

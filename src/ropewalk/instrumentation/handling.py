@@ -20,21 +20,6 @@ from .writing import set_committed_value as set_committed_column
 if TYPE_CHECKING:
     from ..state.instance import InstanceState
 
-__all__ = [
-    "collection_adapter",
-    "del_attribute",
-    "flag_dirty",
-    "flag_modified",
-    "get_attribute",
-    "get_history",
-    "has_parent",
-    "init_collection",
-    "instance_dict",
-    "instance_state",
-    "set_attribute",
-    "set_committed_value",
-]
-
 
 def instance_state(instance: Any) -> InstanceState:
     """Return the state of a mapped object."""

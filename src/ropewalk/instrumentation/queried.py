@@ -38,12 +38,6 @@ class QueriedAttribute(RelationshipAttribute[Any]):
 
     if not TYPE_CHECKING:
 
-        def __get__(self, instance: Any, owner: Any = None) -> Any:
-            if instance is None:
-                return self
-            state = instance_state(instance)
-            return state.mapper.class_manager.relations[self.key].get(state, instance)
-
         def __set__(self, instance: Any, value: Any) -> None:
             instance_state(instance).mapper.class_manager.relations[self.key].write(instance, self.key, value)
 

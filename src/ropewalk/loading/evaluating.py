@@ -245,32 +245,26 @@ def _compared(compare: Callable[[Any, Any], Any], left: Evaluator, right: Evalua
 
 
 def _every(parts: list[Evaluator]) -> Evaluator:
-    def value(state: Any, held: Any) -> Any:
-        found: Any = True
-        for part in parts:
-            one = part(state, held)
-            if one is UNKNOWN:
-                found = UNKNOWN
-            elif one is None:
-                found = found if found is UNKNOWN else None
-            elif not one:
-                return False
-        return found
-
-    return value
+    return _decided_by(False, parts)
 
 
 def _any(parts: list[Evaluator]) -> Evaluator:
+    return _decided_by(True, parts)
+
+
+def _decided_by(outcome: bool, parts: list[Evaluator]) -> Evaluator:
+    """Make AND or OR of ``parts``, which one of them decides by coming out so."""
+
     def value(state: Any, held: Any) -> Any:
-        found: Any = False
+        found: Any = not outcome
         for part in parts:
             one = part(state, held)
             if one is UNKNOWN:
                 found = UNKNOWN
             elif one is None:
                 found = found if found is UNKNOWN else None
-            elif one:
-                return True
+            elif bool(one) is outcome:
+                return outcome
         return found
 
     return value

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .instance import InstanceState
 
-_ATOMS = frozenset(
+ATOMS: frozenset[type] = frozenset(
     {
         type(None),
         bool,
@@ -34,17 +34,18 @@ _ATOMS = frozenset(
         uuid.UUID,
     }
 )
+"""Types of which no value can change in place, or is SQL."""
 
 
 def is_atom(value: Any) -> bool:
     """Whether ``value`` cannot change in place."""
-    return type(value) in _ATOMS or isinstance(value, enum.Enum)
+    return type(value) in ATOMS or isinstance(value, enum.Enum)
 
 
 def copied(value: Any) -> Any:
     """Copy what can change in place, all the way down; JSON-like values without ``deepcopy``'s cost."""
     cls = type(value)
-    if cls in _ATOMS:
+    if cls in ATOMS:
         return value
     if cls is dict:
         return {key: copied(item) for key, item in value.items()}

@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-import datetime
-import decimal
-import uuid
 from collections.abc import Iterable
 from itertools import chain
 from typing import Any
 
 from sqlalchemy.sql import ClauseElement
 
-PLAIN: frozenset[type] = frozenset(
-    {
-        type(None),
-        bool,
-        int,
-        float,
-        str,
-        bytes,
-        decimal.Decimal,
-        datetime.date,
-        datetime.time,
-        datetime.datetime,
-        datetime.timedelta,
-        uuid.UUID,
-        dict,
-        list,
-    }
-)
+from ..state.mutable import ATOMS
+
+PLAIN = ATOMS | {dict, list}
 """Types of which it is known that no value of theirs is SQL."""
 
 

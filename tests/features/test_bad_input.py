@@ -528,6 +528,19 @@ def test_violation_in_a_flush_of_a_thousand_names_the_object(engine, kind):
         assert session.scalar(select(func.count(Member.id))) == 0
 
 
+@pytest.mark.parametrize("kind", [*CULPRITS, "check"])
+def test_violation_in_a_flush_that_is_listened_to_names_the_object_too(engine, kind):
+    Base.metadata.create_all(engine)
+    with count_statements(engine) as sent, Session(engine) as session:
+        session.add_all(a_thousand(**{**CULPRITS, "check": {"age": 700, "born": date(2000, 1, 1)}}[kind]))
+        with pytest.raises((IntegrityError, OperationalError)) as caught:
+            session.flush()
+        assert any("637" in note and "<Member id=1>" not in note for note in caught.value.__notes__)
+        session.rollback()
+        assert session.scalar(select(func.count(Member.id))) == 0
+    assert not [text for text in sent.statements if "SAVEPOINT" in text]
+
+
 @pytest.mark.parametrize("kind", CULPRITS)
 def test_violation_among_objects_without_keys_names_the_object_by_its_values(database, kind):
     members = [Member(name=f"new-{number}", age=number % 90) for number in range(1000)]

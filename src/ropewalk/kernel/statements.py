@@ -122,5 +122,26 @@ class Prepared:
         return result.cursor
 
 
+def as_driver_text(
+    statement: Any, names: Sequence[str], dialect: Dialect, rows: Sequence[Sequence[Any]]
+) -> tuple[str, list[Any]]:
+    """Return the text of an INSERT, UPDATE or DELETE, and the driver's parameters for each row.
+
+    :param names: of the parameters, in the order of a row.
+    """
+    compiled = statement.compile(dialect=dialect, column_keys=list(names))
+    processors = bind_processors_of(compiled)
+    escaped = compiled.escaped_bind_names or {}
+    parameters: list[Any] = []
+    for row in rows:
+        given = compiled.construct_params(dict(zip(names, row, strict=True)))
+        values = {name: processors[name](value) if name in processors else value for name, value in given.items()}
+        if compiled.positional:
+            parameters.append(tuple(values[name] for name in compiled.positiontup))
+        else:
+            parameters.append({escaped.get(name, name): value for name, value in values.items()})
+    return str(compiled), parameters
+
+
 def _refused(err: Exception, text: str, values: Any) -> StatementError:
     return StatementError(f"A parameter cannot be converted: ({type(err).__name__}) {err}", text, values, err)

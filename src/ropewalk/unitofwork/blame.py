@@ -49,7 +49,7 @@ def blamed_rows(error: BaseException, statement: Any, batch: Batch, connection: 
         return []
     found = _from_message(error, batch)
     if len(found) != 1 and _is_about_a_row(error):
-        tried = _by_trying(statement, connection, rows)
+        tried = _by_trying(str(error.orig), statement, connection, rows)
         if tried is not None:
             return [tried]
     return found
@@ -182,25 +182,31 @@ def _is_about_a_row(error: DBAPIError) -> bool:
     return bool(error.orig and error.orig.args and error.orig.args[0] in (4025, 1366))
 
 
-def _by_trying(statement: Any, connection: Connection, rows: Any) -> int | None:
+def _by_trying(message: str, statement: Any, connection: Connection, rows: Any) -> int | None:
     """Return the first row that fails when each is sent alone, or None.
 
     The flush has failed and will be rolled back; here all is undone at once. On PostgreSQL the
-    transaction is dead after an error and answers nothing more.
+    transaction is dead after an error and answers nothing more. Who listens to statements is not told of these.
     """
-    single = getattr(statement, "single", None)
-    if single is None or rows is None or connection.dialect.name not in ("sqlite", "mysql", "mariadb"):
+    dialect = connection.dialect
+    if rows is None or dialect.name not in ("sqlite", "mysql", "mariadb"):
         return None
-    failure: Any = connection.dialect.loaded_dbapi.Error
+    # Of the rows that SQLite was sent one by one, those before the refused one have gone in, and will not again.
+    gone_in = dialect.name == "sqlite" and getattr(statement, "row_by_row", False)
+    if gone_in and "UNIQUE" in message:
+        return None
+    failure: Any = dialect.loaded_dbapi.Error
     try:
+        single, rows = statement.apart(dialect, rows) if hasattr(statement, "apart") else (statement.single, rows)
         cursor = connection.connection.cursor()
         cursor.execute("SAVEPOINT ropewalk_blame")
         try:
             for i, row in enumerate(rows):
                 try:
                     cursor.execute(single, row)
-                except failure:
-                    return i
+                except failure as err:
+                    if not gone_in or str(err) == message:
+                        return i
         finally:
             cursor.execute("ROLLBACK TO SAVEPOINT ropewalk_blame")
             cursor.execute("RELEASE SAVEPOINT ropewalk_blame")

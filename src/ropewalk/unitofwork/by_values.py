@@ -139,6 +139,10 @@ class LoudInsert(ValuesInsert):
             return self._single.run(connection, rows)
         return super().run(connection, rows if self._convert is None else self._convert(rows))
 
+    def apart(self, dialect: Dialect, rows: list[Row]) -> tuple[str, list[Row]]:
+        """Return what the driver would be sent for each row alone."""
+        return self.single, rows if self._convert is None else self._convert(rows)
+
     _execute = staticmethod(_run_loudly)
     _cursor_stays_open = False
 

@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Column, Connection, and_, bindparam, delete, insert, update
+from sqlalchemy.engine import Dialect
 
 from ..exc import InvalidRequestError
+from ..kernel.statements import as_driver_text
 from .plan import DeleteShape, InsertShape, Row, TablePlan, UpdateShape
 
 KEY = "_key_{}"  # a parameter's name must not be that of a column
@@ -22,9 +24,11 @@ class CoreInsert:
 
     :ivar fetches: the columns whose values it brings back.
     :ivar chunk: how many rows it takes at once, or None for any number.
+    :ivar row_by_row: whether a driver, or Core, may make a statement of each.
     """
 
     convert = None
+    row_by_row = True
 
     def __init__(self, shape: InsertShape, connection: Connection, fetches: Sequence[Column[Any]]) -> None:
         dialect = connection.dialect
@@ -54,6 +58,10 @@ class CoreInsert:
             return [tuple(row) for row in result]
         made: Any = result.inserted_primary_key
         return [tuple(None if place is None else made[place] for place in self._keys)]
+
+    def apart(self, dialect: Dialect, rows: list[Row]) -> tuple[str, list[Any]]:
+        """Return what the driver would be sent for each row alone."""
+        return as_driver_text(self._statement, self._names, dialect, rows)
 
 
 def place_of(column: Column[Any], table: Any) -> int | None:
@@ -104,6 +112,10 @@ class CoreUpdate:
         found = connection.execute(self._statement.returning(*fetches), parameters).all()
         return len(found), tuple(found[0]) if found else None
 
+    def apart(self, dialect: Dialect, rows: list[Row]) -> tuple[str, list[Any]]:
+        """Return what the driver would be sent for each row alone."""
+        return as_driver_text(self._statement, self._names, dialect, rows)
+
 
 def update_expressions(
     connection: Connection,
@@ -143,13 +155,18 @@ class CoreDelete:
             among = column.in_(bindparam("_keys", expanding=True, type_=column.type))
             self._among = delete(plan.table).where(among)
         self._single = delete(plan.table).where(key_matches(plan))
+        self._names = [KEY.format(i) for i in range(self._count)]
 
     def run(self, connection: Connection, rows: list[Row]) -> int:
         """Delete the rows and return how many there were."""
         if self._count == 1 and len(rows) > 1:
             return connection.execute(self._among, {"_keys": [key for (key,) in rows]}).rowcount
-        parameters = [{KEY.format(i): part for i, part in enumerate(row)} for row in rows]
+        parameters = [dict(zip(self._names, row, strict=True)) for row in rows]
         return connection.execute(self._single, parameters if len(rows) > 1 else parameters[0]).rowcount
+
+    def apart(self, dialect: Dialect, rows: list[Row]) -> tuple[str, list[Any]]:
+        """Return what the driver would be sent for each row alone."""
+        return as_driver_text(self._single, self._names, dialect, rows)
 
 
 def key_matches(plan: TablePlan) -> Any:

@@ -277,11 +277,19 @@ class SynonymAttribute(QueryableAttribute[T_co]):
     def adapt_to(self, parent: Any, adapt: Callable[[Any], Any]) -> Any:
         return self._proxied.adapt_to(parent, adapt)
 
+    def _followed(self) -> Any:
+        """Return the relationship that this is another name of, which joins and options are to follow; or None."""
+        found = self.class_.__dict__.get(self.target)
+        if isinstance(found, SynonymAttribute):
+            return found._followed()
+        prop = getattr(found, "prop", None)
+        return found if prop is not None and prop.is_relationship else None
+
     if not TYPE_CHECKING:
 
         def __get__(self, instance: Any, owner: Any = None) -> Any:
             if instance is None:
-                return self
+                return self._followed() or self
             if self.descriptor is not None:
                 return self.descriptor.__get__(instance, owner)
             return getattr(instance, self.target)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import and_, exists, literal_column, not_, or_, select
+from sqlalchemy.sql.elements import Null
 from sqlalchemy.sql.util import ClauseAdapter
 
 from ..exc import ArgumentError, InvalidRequestError
@@ -179,7 +180,7 @@ class RelationshipAttribute(JoinTarget, QueryableAttribute[T_co]):  # type: igno
         if (redefined := self._redefined()) is not None:
             return redefined == other
         prop = self.relationship
-        if other is None:
+        if other is None or isinstance(other, Null):
             if not prop.uselist and prop.direction is MANYTOONE and prop.secondary is None:
                 return and_(*[column.is_(None) for column in self._own_key()])
             return not_(self._exists(None, {}))
@@ -194,7 +195,7 @@ class RelationshipAttribute(JoinTarget, QueryableAttribute[T_co]):  # type: igno
             return redefined != other
         prop = self.relationship
         own_key = not prop.uselist and prop.direction is MANYTOONE and prop.secondary is None
-        if other is None:
+        if other is None or isinstance(other, Null):
             return or_(*[column.is_not(None) for column in self._own_key()]) if own_key else self._exists(None, {})
         if prop.uselist:
             raise InvalidRequestError(

@@ -16,6 +16,7 @@ from sqlalchemy.engine import Dialect
 from ..exc import InvalidRequestError, ObjectDeletedError
 from ..kernel.core import is_quiet, raw_rows, result_processor, run_text
 from ..kernel.listening import anybody
+from ..kernel.parts import with_joins_from
 from ..kernel.statements import Prepared
 from ..mapping.mapper import Mapper
 from ..state.instance import InstanceState
@@ -40,9 +41,10 @@ class ByKey:
             wanted = keys.union(mapper.pk_keys)
             props = [p for p in mapper.column_props.values() if p.key in wanted]
         self.slot = EntityColumns(mapper, props)
-        self.statement = select(*self.slot.expressions).where(
+        statement = select(*self.slot.expressions).where(
             *(column == bindparam(f"pk_{i}", type_=column.type) for i, column in enumerate(mapper.primary_key))
         )
+        self.statement = with_joins_from(statement, [mapper])
         self._prepared: dict[Dialect, Prepared] = {}
         self._loaders: dict[tuple[Dialect, bool], Any] = {}
         self._converters: dict[Dialect, list[Any]] = {}
@@ -135,6 +137,8 @@ def identity_of(mapper: Mapper[Any], ident: Any) -> Any:
     keys = mapper.pk_keys
     if isinstance(ident, dict):
         if set(ident) != set(keys):
+            ident = {_first_name(mapper, key): value for key, value in ident.items()}
+        if set(ident) != set(keys):
             raise InvalidRequestError(
                 f"The primary key of {mapper.class_.__name__} is given by the attributes {', '.join(keys)}; "
                 f"got {', '.join(map(repr, ident)) or 'none'}."
@@ -153,6 +157,15 @@ def identity_of(mapper: Mapper[Any], ident: Any) -> Any:
             f"{'value' if len(keys) == 1 else 'values as a tuple'}; got {len(values)}: {ident!r}."
         )
     return values[0] if len(keys) == 1 else values
+
+
+def _first_name(mapper: Mapper[Any], key: Any) -> Any:
+    """Return the attribute that a synonym is another name of; any other key as it is."""
+    prop: Any = mapper.props.get(key)
+    while prop is not None and prop.is_synonym:
+        key = prop.name
+        prop = mapper.props.get(key)
+    return key
 
 
 def due_with(state: InstanceState, key: str) -> frozenset[str]:

@@ -31,6 +31,7 @@ from ..state.mutable import is_atom, watch
 from .entities import EntityColumns
 from .links import link, node_lines
 from .meeting import meet_again
+from .overwriting import overwriting_lines
 from .peers import Peers
 from .results import itself
 from .telling import refill, tell_loaded
@@ -243,6 +244,9 @@ class _Source:
         if slot.forbidden:
             self.globals[f"forbidden{n}"] = slot.forbidden
             new(f"        s{n}.set_extra('forbidden', forbidden{n})")
+        overwriting = overwriting_lines(self, n, mapper) if populate else ([], [])
+        for more in overwriting[0]:
+            new(f"        {more}")
         for tells in tell_loaded(self, n, manager):
             new("        " + tells)
         self.globals[f"keys{n}"] = slot.keys
@@ -252,6 +256,8 @@ class _Source:
         line(f"        if s{n}.peers is not peers{own}:")
         line(f"            if type(s{n}.peers) is Peers: meet_again(s{n}, s{n}.peers, peers{own}, {populate})")
         line(f"            else: s{n}.peers = peers{own}; peer{own}(s{n})")
+        for more in overwriting[1]:
+            line(f"        {more}")
         if manager.dispatch.refresh:
             later = ", None, later" if self.joined else ""
             line(f"        refill(s{n}, e{n}, keys{n}, {row}, {populate}, owner{later})")

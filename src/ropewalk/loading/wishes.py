@@ -269,6 +269,8 @@ def concerns(entity: Any, named: Any) -> bool:
     """Whether an option for the class or alias ``named``, or for any where None, is one for ``entity``."""
     if named is None or named is entity:
         return True
+    if entity.entity is named.entity:  # of a union of queries, for which a subquery stands
+        return True
     if named.is_aliased_class or entity.is_aliased_class:
         return False
     return bool(named.mapper.isa(entity.mapper) or entity.mapper.isa(named.mapper))

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..exc import InvalidRequestError, UnmappedInstanceError
+from ..instrumentation.losses import take_back_losses
 from ..instrumentation.pending import forget_pending
 from ..kernel.listening import anybody
 from ..loading.peers import Peers
@@ -238,7 +239,7 @@ def expire(states: Iterable[InstanceState]) -> None:
         related = state.mapper.relationship_props
         if related:
             if state.first_key is not None:
-                _take_back_losses(state, related)
+                take_back_losses(state, related)
             for key in related:
                 held.pop(key, None)
         state.expired = True
@@ -260,36 +261,13 @@ def expire(states: Iterable[InstanceState]) -> None:
             state.mapper.class_manager.dispatch.expire(instance, None)
 
 
-def _take_back_losses(state: InstanceState, keys: Iterable[str]) -> None:
-    """Forget that objects have lost this parent: the change that is dropped was the reason."""
-    relations = state.mapper.class_manager.relations
-    for key in keys:
-        if key in state.mapper.relationship_props and key in (state.committed or ()):
-            relation = relations[key]
-            if relation.tracks_parent:
-                for other in relation.history(state).deleted:
-                    forget_loss(state_of(other), relation.parent_token)
-
-
-def forget_loss(state: InstanceState | None, token: str | None = None) -> None:
-    """Let it be open again whether an object has a parent, where it was known to have none.
-
-    :param token: the relationship that is meant; all without it.
-    """
-    extra = None if state is None else state.extra
-    if extra:
-        for name in [token] if token else list(extra):
-            if name.startswith("parent:") and extra.get(name, state) is None:
-                del extra[name]
-
-
 def expire_keys(state: InstanceState, keys: Iterable[str]) -> None:
     """Forget some attributes of one object."""
     keys = list(keys)
     held = state.dict
     committed = state.committed
     if committed is not None and state.mapper.relationship_props:
-        _take_back_losses(state, keys)
+        take_back_losses(state, keys)
     named = set((state.extra or {}).get("expired_keys", ()))
     for key in keys:
         prop = state.mapper.props.get(key)

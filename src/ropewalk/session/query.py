@@ -272,7 +272,8 @@ class Query(QueryBuilder[T]):
 
     def exists(self) -> Exists:
         """Return ``EXISTS (SELECT 1 ...)``, to be used as a criterion or selected."""
-        inner = self._select(TABLE_AND_COLUMN)
+        query = self if self._entities or not self._from else self._copy(_entities=(literal_column("1"),))
+        inner = query._select(TABLE_AND_COLUMN)
         inner = inner.with_only_columns(literal_column("1"))
         if self._base is None:
             for clause in self._clauses()[:1]:

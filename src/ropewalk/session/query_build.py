@@ -128,8 +128,10 @@ class QueryBuilder(QuerySettings[T]):
         limit, offset = self._limit, self._offset
         if stop is not None:
             limit = stop if start is None else stop - start
-        if start:
+        if start is not None and not (type(start) is int and start == 0):
             offset = start if offset is None else offset + start
+        if not all(bound is None or type(bound) is int for bound in (limit, offset)):
+            return self.limit(limit).offset(offset)
         return self._copy(_limit=limit, _offset=offset, _plain=self._plain)
 
     # -- where rows come from ---------------------------------------------------------------------

@@ -11,7 +11,7 @@ from sqlalchemy.sql.selectable import Join
 
 from ..exc import InvalidRequestError
 from ..kernel.bundles import bundle_of
-from ..kernel.core import as_column_element, entity_of
+from ..kernel.core import as_column_element, entity_of, statement_entity
 from ..loading.entities import entity_in
 from ..loading.plan import check_selectable
 
@@ -60,7 +60,10 @@ def namespace_of(thing: Any) -> Any:
         return namespace_of(clause.left)
     if isinstance(getattr(clause, "table", None), FromClause):
         clause = clause.table
-    return clause.c if _is_from(clause) else clause
+    if _is_from(clause):
+        return clause.c
+    inside = statement_entity(clause)  # count(User.id), (User.age + 1).label("next")
+    return clause if inside is None or inside.entity is None else inside.entity
 
 
 def _is_from(clause: Any) -> bool:

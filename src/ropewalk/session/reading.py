@@ -255,7 +255,7 @@ def _read(
     if execution_options is None or execution_options.get("autoflush", True):
         session._autoflush()
     query = ondemand.by_key(mapper)
-    more = bool(options) or loads_more(mapper)
+    more = bool(options) or loads_more(mapper) or (type(pk) is tuple and None in pk)
     if not (more or with_for_update or execution_options or bind_arguments):
         if session.transactional:
             session._need_transaction().check_active()

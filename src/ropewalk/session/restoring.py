@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..exc import SAWarning
+from ..instrumentation.losses import forget_loss
 from ..kernel.listening import forget_silent
 from ..state.instance import DELETED, DETACHED, PERSISTENT, InstanceState
 from ..state.parting import Parting
@@ -98,7 +99,7 @@ class Restoring:
                 state.status = PERSISTENT
                 if state.extra:
                     state.extra.pop("was_deleted", None)
-                    moves.forget_loss(state)
+                    forget_loss(state)
                 identity_map.put(state, instance)
                 if self._heard is not None:
                     self.dispatch.deleted_to_persistent(self, instance)

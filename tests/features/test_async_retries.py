@@ -341,15 +341,15 @@ async def test_a_serialization_failure_is_tried_again(engine):
     @retried(async_sessionmaker(serializable), retries=Retries(5, first=0.01))
     async def work(session, number):
         attempts.append(number)
-        taken = set(await session.scalars(select(Author.name)))
+        taken = " ".join(await session.scalars(select(Author.name)))
         if attempts.count(number) == 1:
             await barrier.wait()
         if "chief" not in taken:  # both may not be
-            (await session.get(Author, number)).name = "chief" if number == 1 else "chief "
+            (await session.get(Author, number)).name = f"chief {number}"
 
     async with asyncio.timeout(60):
         await asyncio.gather(work(1), work(2))
-    assert len(attempts) == 3
+    assert len(attempts) >= 3  # more, where the second comes back before the first has committed
     found = await names(engine, 1, 2)
     assert sum("chief" in name for name in found) == 1
 

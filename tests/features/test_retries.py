@@ -278,7 +278,7 @@ def test_a_serialization_failure_is_tried_again(bank):
 
     run_both(lambda who: retried(sessionmaker(serializable), Retries(5, first=0.01))(withdraw)(who))
     assert sum(balances(bank)) == 100
-    assert len(attempts) == 3
+    assert len(attempts) >= 3  # more, where the second comes back before the first has committed
 
 
 @pytest.mark.databases("postgresql", "mariadb")

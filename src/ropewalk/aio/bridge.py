@@ -104,7 +104,10 @@ async def run_to_completion(work: Coroutine[Any, Any, T]) -> T:
     Clean-up that stopped half-way would leave a connection behind, and one that went on by itself could
     meet a program that has disposed of its engine.
     """
-    task = asyncio.ensure_future(work)
+    try:
+        task = asyncio.get_running_loop().create_task(work)
+    except RuntimeError:  # no loop of asyncio's, so nothing was connected that would have to be awaited
+        return await work
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
         try:

@@ -28,6 +28,7 @@ from .bridge import (
     sync_side,
 )
 from .guard import TaskGuard
+from .loops import explain
 from .mirror import Mirror
 from .transaction import AsyncSessionTransaction
 from .work import AsyncWork
@@ -112,6 +113,8 @@ class AsyncSession(Mirror, AsyncBinds, AsyncWork):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if error is not None:
+            explain(error)
         try:
             await self._close("close")
         except Exception as err:
@@ -170,6 +173,7 @@ class AsyncSession(Mirror, AsyncBinds, AsyncWork):
         try:
             yield self
         except BaseException as err:
+            explain(err)
             await run_to_completion(self._end(transaction, type(err), err, err.__traceback__))
             raise
         await run_to_completion(self._end(transaction, None, None, None))

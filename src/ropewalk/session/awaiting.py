@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
 from collections.abc import Callable, Coroutine, Sequence
@@ -19,6 +20,22 @@ def may_await() -> bool:
     from sqlalchemy.util.concurrency import in_greenlet
 
     return in_greenlet()
+
+
+def need_loop() -> None:
+    """See that asyncio runs what an AsyncSession does.
+
+    :raises InvalidRequestError: there is no loop of asyncio's here.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        if may_await():
+            raise InvalidRequestError(
+                "No asyncio event loop runs this, and an AsyncSession can be awaited in no other, such as trio's: use "
+                "asyncio.run(), uvloop, or anyio with its backend 'asyncio'. Code without a loop uses Session and "
+                "create_engine()."
+            ) from None
 
 
 def await_here(coroutine: Coroutine[Any, Any, T], whose: str) -> T:
@@ -41,8 +58,6 @@ def await_here(coroutine: Coroutine[Any, Any, T], whose: str) -> T:
 def pause(seconds: float) -> None:
     """Sleep; where an AsyncSession runs this, other tasks go on meanwhile."""
     if may_await():
-        import asyncio
-
         await_here(asyncio.sleep(seconds), "sleep")
     else:
         time.sleep(seconds)
@@ -56,8 +71,6 @@ def call_all(functions: Sequence[Callable[[], Any]]) -> None:
 
     :param functions: they must not raise.
     """
-    import asyncio
-
     from sqlalchemy.util.concurrency import greenlet_spawn
 
     async def side_by_side() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import TimeoutError
 
+from .awaiting import need_loop
 from .retrying import mark_unreachable
 
 on_timeout: list[Callable[[TimeoutError, Engine], None]] = []
@@ -19,8 +20,11 @@ def connect(engine: Engine) -> Connection:
     """Take a connection from the engine's pool.
 
     :raises TimeoutError: there was none for as long as the pool waits.
+    :raises InvalidRequestError: the engine is async, and no asyncio event loop is running.
     :raises OSError: asyncpg's, for a server that cannot be reached; other drivers have errors of their own for that.
     """
+    if engine.dialect.is_async:
+        need_loop()
     try:
         return engine.connect()
     except TimeoutError as error:

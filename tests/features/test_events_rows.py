@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import gc
 import pickle
-import sys
 import weakref
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import sqlalchemy
 from sqlalchemy import Column, Connection, Engine, ForeignKey, Integer, MetaData, String, Table, event, func, text
 
 from ropewalk import (
@@ -18,6 +16,7 @@ from ropewalk import (
     DeclarativeBase,
     Mapped,
     Mapper,
+    Query,
     Session,
     configure_mappers,
     inspect,
@@ -484,10 +483,26 @@ def test_class_instrument() -> None:
 
 
 def test_unknown_targets() -> None:
-    if sqlalchemy.__version__ < "2.1" and "sqlalchemy.orm" in sys.modules:
-        pytest.skip("SQLAlchemy 2.0's own ORM, once a test has imported it, is asked first and fails by itself")
-    with pytest.raises(InvalidRequestError, match="No such event 'before_configured'"):
-        event.listen(User, "before_configured", print)
+    import sqlalchemy.orm  # whose events are asked too, and take classes and attributes of any make
+
+    assert sqlalchemy.orm
+    wrong: list[tuple[Any, str]] = [
+        (User, "before_configured"),
+        (User, "set"),
+        (User, "before_flush"),
+        (User.name, "before_insert"),
+        (User.kids, "load"),
+        (User.__mapper__, "after_commit"),
+        (Session, "append"),
+        (Session(), "before_update"),
+        (Query, "set"),
+        (Base.registry, "before_insert"),
+    ]
+    for target, name in wrong:
+        with pytest.raises(InvalidRequestError, match=f"No such event '{name}' for .*: it is told of "):
+            event.listen(target, name, print)
+    with pytest.raises(InvalidRequestError, match="No such event 'before_lunch'"):
+        event.listen(User, "before_lunch", print)
     with pytest.raises(InvalidRequestError, match="No such event 'init'"):
         event.listen("User", "init", print)
 

@@ -20,7 +20,7 @@ class RegistryEvents(Telling):
     _dispatch_target = registry
 
     @classmethod
-    def _accept_with(cls, target: Any, identifier: str) -> Any:
+    def _find(cls, target: Any, identifier: str) -> Any:
         if isinstance(target, registry):
             return target
         if isinstance(target, type):

@@ -44,7 +44,7 @@ class AttributeEvents(Telling):
     _dispatch_target = QueryableAttribute
 
     @classmethod
-    def _accept_with(cls, target: Any, identifier: str) -> Any:
+    def _find(cls, target: Any, identifier: str) -> Any:
         if isinstance(target, MapperProperty):
             return getattr(target.parent.class_, target.key)
         if isinstance(target, QueryableAttribute):

@@ -100,7 +100,7 @@ class MapperEvents(_TellingClasses):
     _owner = Mapper
 
     @classmethod
-    def _accept_with(cls, target: Any, identifier: str) -> Any:
+    def _find(cls, target: Any, identifier: str) -> Any:
         if isinstance(target, Mapper):
             return None if identifier in ("before_configured", "after_configured") else target
         if not isinstance(target, type):
@@ -187,7 +187,7 @@ class InstanceEvents(_TellingClasses):
     _owner = ClassManager
 
     @classmethod
-    def _accept_with(cls, target: Any, identifier: str) -> Any:
+    def _find(cls, target: Any, identifier: str) -> Any:
         if isinstance(target, ClassManager):
             return target
         if isinstance(target, Mapper):
@@ -280,7 +280,7 @@ class InstrumentationEvents(Telling):
     _dispatch_target = _Everybody
 
     @classmethod
-    def _accept_with(cls, target: Any, identifier: str) -> Any:
+    def _find(cls, target: Any, identifier: str) -> Any:
         return everybody if isinstance(target, type) else None
 
     @classmethod

@@ -1,7 +1,7 @@
 """What all our classes of events have in common, and who listens to anything at all.
 
 ``sqlalchemy.event.listen(target, name, fn)`` is Core's, and so is the registry behind it. Each floor that has
-something to tell defines a class of events: the methods name the events and their arguments, ``_accept_with``
+something to tell defines a class of events: the methods name the events and their arguments, ``_find``
 says which targets it knows, and ``_listen`` prepares the listener and those who will call it.
 
 A place that tells something must cost nothing while nobody listens. There are three ways to that: an object or
@@ -16,11 +16,14 @@ from typing import Any
 
 from sqlalchemy.event import Events
 
+from ..exc import InvalidRequestError
 from .core import ask_first
 
 
 class Telling(Events[Any]):
     """The base of our classes of events; every public function in a subclass is an event."""
+
+    _target_class_doc: str
 
     def __init_subclass__(cls) -> None:
         for name, event in vars(cls).items():
@@ -28,6 +31,36 @@ class Telling(Events[Any]):
                 event._omit_standard_example = True  # Core would write an example into each docstring at import
         super().__init_subclass__()
         ask_first(cls)
+        for name in cls.dispatch._event_names:
+            _with_event.setdefault(name, []).append(cls)
+
+    @classmethod
+    def _accept_with(cls, target: Any, identifier: str) -> Any:
+        """Return what is listened to; called by Core, which asks the class that was defined last before the others."""
+        found = cls._find(target, identifier)
+        if found is None and _with_event[identifier][0] is cls and _is_ours(target):
+            # SQLAlchemy's ORM, if it is there, would be asked next, take the target for its own, and fail
+            whose = " or ".join(other._target_class_doc for other in _with_event[identifier])
+            raise InvalidRequestError(
+                f"No such event {identifier!r} for {getattr(target, '__qualname__', target)}: it is told of {whose}. "
+                f"See docs/events.md for who can be listened to."
+            )
+        return found
+
+    @classmethod
+    def _find(cls, target: Any, identifier: str) -> Any:
+        """Return what is listened to where a target is given; None where it has no such events."""
+        return super()._accept_with(target, identifier)
+
+
+_with_event: dict[str, list[type[Telling]]] = {}
+
+
+def _is_ours(target: Any) -> bool:
+    class_ = target if isinstance(target, type) else type(target)
+    return hasattr(class_, "__ropewalk_state__") or any(
+        base.__module__.partition(".")[0] == "ropewalk" for base in class_.__mro__
+    )
 
 
 class Anybody:

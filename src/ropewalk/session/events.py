@@ -43,7 +43,7 @@ class SessionEvents(Telling):
     _dispatch_target = Session
 
     @classmethod
-    def _accept_with(cls, target: Any, identifier: str) -> Any:
+    def _find(cls, target: Any, identifier: str) -> Any:
         if isinstance(target, Session) or (isinstance(target, type) and issubclass(target, Session)):
             return target
         if getattr(target, "_is_asyncio", False):

@@ -31,8 +31,11 @@ from ..kernel.parts import (
 )
 
 Row = tuple[Any, ...]
-Ranker = Callable[[Any, Iterable[str]], dict[str, int] | None]
-"""Gives the places of texts in the order that the database has for a type; None where it is Python's."""
+Ranker = Callable[[Any, Iterable[str], bool], dict[str, int] | None]
+"""Gives the places of texts in the order that the database has for a type; None where it is Python's.
+
+With True it is only asked which are equal, as those are that a collation folds; None where they are to Python.
+"""
 
 _ADDED = {"count", "sum"}
 _CHOSEN = {"min": min, "max": max}
@@ -71,11 +74,13 @@ class Column:
 
     :ivar kind: ``count``, ``sum``, ``min``, ``max``, ``avg`` or ``any``; None for a value that groups share.
     :ivar count: where the number of values stands that an average is of.
+    :ivar type: of the values.
     """
 
-    def __init__(self, kind: str | None, count: int = -1) -> None:
+    def __init__(self, kind: str | None, count: int = -1, type_: Any = None) -> None:
         self.kind = kind
         self.count = count
+        self.type = type_
 
 
 class Fan:
@@ -136,8 +141,8 @@ class Fan:
                 self.columns.append(Column("avg", self._add(func.count(value).label(None))))
             else:
                 asked.append(column)
-                self.columns.append(Column(kind))
-        self._group_places = [self._add(unlabelled(clause)) for clause in groups_of(statement)]
+                self.columns.append(Column(kind, type_=type_of(inner)))
+        self._group(statement)
         self.places = []
         selected = [unlabelled(column) for column in columns]
         for key in self.keys:
@@ -150,10 +155,10 @@ class Fan:
         kinds = [kind_of(unlabelled(column)) for column in columns]
         if len(distinct) != 1 or any(kind is not None for kind in kinds if kind != "count") or kinds.count("count") > 1:
             raise cannot("count(distinct ...) beside another aggregate")
-        self.columns = [Column(kind) for kind in kinds]
+        self.columns = [Column(kind, type_=type_of(distinct[0])) for kind in kinds]
         asked = [distinct[0].label(None) if kind else column for kind, column in zip(kinds, columns, strict=True)]
         self._counted = kinds.index("count")
-        self._group_places = [self._add(unlabelled(clause)) for clause in groups_of(statement)]
+        self._group(statement)
         selected = [unlabelled(column) for column in columns]
         self.places = []
         for key in self.keys:
@@ -161,6 +166,10 @@ class Fan:
             self.places.append(same[0] if same else self._add(key.expression))
         bare: Any = statement.order_by(None).limit(None).offset(None).group_by(None)
         return with_columns_replaced(bare, [*asked, *self._extra]).distinct()
+
+    def _group(self, statement: Any) -> None:
+        groups = [unlabelled(clause) for clause in groups_of(statement)]
+        self._group_places = [(self._add(clause), type_of(clause)) for clause in groups]
 
     def _add(self, expression: Any) -> int:
         self._extra.append(expression)
@@ -176,26 +185,24 @@ class Fan:
         """
         rows = [row for answer in answers for row in answer]
         if self.columns is not None:
-            rows = self._grouped(rows, dialect)
+            rows = self._grouped(rows, dialect, rank)
         if self.keys:  # sorting rows that lie in sorted runs is merging them; and shards may differ on the order
             rows.sort(key=self._sort_key(rows, dialect, rank))
         cut = [tuple(row[: self.width]) for row in rows]
         if self.distinct:
-            cut = _each_once(cut)
+            cut = [same[0] for same in _alike_together(cut, list(enumerate(map(type_of, self.given))), rank).values()]
         start = self.offset or 0
         return cut[start:] if self.limit is None else cut[start : start + self.limit]
 
-    def _grouped(self, rows: list[Row], dialect: Any) -> list[Row]:
-        groups: dict[Row, list[Row]] = {}
-        for row in rows:
-            groups.setdefault(tuple(_identity(row[place]) for place in self._group_places), []).append(row)
+    def _grouped(self, rows: list[Row], dialect: Any, rank: Ranker) -> list[Row]:
+        groups = list(_alike_together(rows, self._group_places, rank).values())
         assert self.columns is not None
         if not groups and self._counted is not None and not self._group_places:
             return [tuple(0 if column.kind else None for column in self.columns)]
         exact = dialect.name not in ("sqlite",)
-        return [self._one(members, exact) for members in groups.values()]
+        return [self._one(members, exact, rank) for members in groups]
 
-    def _one(self, members: list[Row], exact: bool) -> Row:
+    def _one(self, members: list[Row], exact: bool, rank: Ranker) -> Row:
         assert self.columns is not None
         found = list(members[0])
         for place, column in enumerate(self.columns):
@@ -203,13 +210,15 @@ class Fan:
                 continue
             values = [row[place] for row in members if row[place] is not None]
             if place == self._counted:
-                found[place] = len(set(map(_identity, values)))
+                found[place] = len(_alike_together([(value,) for value in values], [(0, column.type)], rank))
             elif column.kind == "avg":
                 found[place] = _average(values, sum(row[column.count] for row in members), exact)
             elif column.kind == "any":
                 found[place] = any(values)
             elif column.kind in _CHOSEN:
-                found[place] = _CHOSEN[column.kind](values) if values else None
+                places = _ranks(column.type, values, rank)
+                order = None if places is None else places.__getitem__
+                found[place] = _CHOSEN[column.kind](values, key=order) if values else None
             else:
                 found[place] = _sum(values) if values else (0 if column.kind == "count" else None)
         return tuple(found)
@@ -218,10 +227,7 @@ class Fan:
         nulls_are_least = dialect.name not in ("postgresql", "oracle")
         steps = []
         for key, place in zip(self.keys, self.places, strict=True):
-            ranks = None
-            if isinstance(key.expression.type, types.String):
-                texts = {row[place] for row in rows if row[place] is not None}
-                ranks = rank(key.expression.type, texts) if len(texts) > 1 else None
+            ranks = _ranks(key.expression.type, [row[place] for row in rows], rank)
             first = key.nulls_first if key.nulls_first is not None else nulls_are_least != key.descending
             steps.append((place, key.descending, first, ranks))
 
@@ -239,6 +245,11 @@ class Fan:
             return 0
 
         return cmp_to_key(compare)
+
+
+def type_of(expression: Any) -> Any:
+    """Return the type of an expression's values; None for a class."""
+    return getattr(unlabelled(expression), "type", None)
 
 
 def unlabelled(column: Any) -> Any:
@@ -319,8 +330,19 @@ def _identity(value: Any) -> Any:
     return value
 
 
-def _each_once(rows: list[Row]) -> list[Row]:
-    seen: dict[Row, Row] = {}
+def _ranks(type_: Any, values: Iterable[Any], rank: Ranker, alike: bool = False) -> dict[str, int] | None:
+    if not isinstance(type_, types.String):
+        return None
+    texts = {value for value in values if value is not None}
+    return rank(type_, texts, alike) if len(texts) > 1 else None
+
+
+def _alike_together(rows: Sequence[Row], places: Sequence[tuple[int, Any]], rank: Ranker) -> dict[Row, list[Row]]:
+    """Put the rows together that have the same values in these places, as the database sees them."""
+    folded = [(place, _ranks(type_, [row[place] for row in rows], rank, True) or {}) for place, type_ in places]
+    groups: dict[Row, list[Row]] = {}
     for row in rows:
-        seen.setdefault(tuple(map(_identity, row)), row)
-    return list(seen.values())
+        values = [_identity(row[place]) for place, _ in folded]
+        key = tuple(ranks.get(value, value) for value, (_, ranks) in zip(values, folded, strict=True))
+        groups.setdefault(key, []).append(row)
+    return groups

@@ -165,12 +165,14 @@ def _ranker(connection: Any) -> Ranker:
     """Return what asks a database how it orders texts, where Python cannot know."""
     name = connection.dialect.name
 
-    def rank(type_: Any, texts: Iterable[str]) -> dict[str, int] | None:
-        collation = getattr(type_, "collation", None)
+    def rank(type_: Any, texts: Iterable[str], alike: bool) -> dict[str, int] | None:
+        collation = getattr(type_.dialect_impl(connection.dialect), "collation", None)
         if collation in ("C", "POSIX", "BINARY", "utf8mb4_bin") or not isinstance(type_, types.String):
             return None
         if isinstance(type_, types.Enum):
             return None
+        if alike and name == "postgresql" and collation is None:
+            return None  # the collation of a database tells all texts apart
         values = list(texts)
         if name == "sqlite":
             return None if collation is None else _places(connection, _SQLITE, values, collation)

@@ -34,7 +34,7 @@ from .meeting import meet_again
 from .overwriting import overwriting_lines
 from .peers import Peers
 from .results import itself
-from .telling import refill, tell_loaded
+from .telling import refill, refreshed, tell_loaded
 
 Loader = Callable[[Sequence[Any], Any, list[InstanceState]], list[Any]]
 
@@ -309,3 +309,10 @@ def fill(state: InstanceState, instance: Any, keys: Sequence[str], values: Seque
         state.expired = any(p.key not in held and not p.left_out for p in props.values())
     if state.extra and "expired_keys" in state.extra:
         state.extra["expired_keys"] = {k for k in state.extra["expired_keys"] if k not in held}
+
+
+def put_in(state: InstanceState, instance: Any, values: dict[str, Any]) -> None:
+    """Give an object values that its row is known to have by now."""
+    fill(state, instance, list(values), list(values.values()), True)
+    if anybody.refresh and values:
+        refreshed(state, instance, values)

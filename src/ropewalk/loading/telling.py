@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..kernel.listening import anybody
@@ -85,11 +85,7 @@ def refill(
         later.append((tell, about))
 
 
-def put_in(state: InstanceState, instance: Any, values: dict[str, Any]) -> None:
-    """Give an object values that its row is known to have, and tell of it."""
-    from .rows import fill
-
-    fill(state, instance, list(values), list(values.values()), True)
-    if anybody.refresh and values:
-        session = None if state.owner is None else state.owner.session
-        state.mapper.class_manager.dispatch.refresh(instance, LoadContext(session), set(values))
+def refreshed(state: InstanceState, instance: Any, keys: Iterable[str]) -> None:
+    """Tell that attributes of an object have new values."""
+    session = None if state.owner is None else state.owner.session
+    state.mapper.class_manager.dispatch.refresh(instance, LoadContext(session), set(keys))

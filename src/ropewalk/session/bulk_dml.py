@@ -12,7 +12,7 @@ from sqlalchemy.sql import ClauseElement
 from ..exc import InvalidRequestError, StaleDataError
 from ..kernel.dml import criteria_of, has_ordered_values, parameter_names, returning_of, sorts_rows, values_of
 from ..loading.returning import prop_for
-from ..loading.telling import put_in
+from ..loading.rows import put_in
 from ..state.instance import PERSISTENT
 from . import moves
 from .synchronizing import made_by_update

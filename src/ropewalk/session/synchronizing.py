@@ -23,7 +23,7 @@ from ..kernel.core import columns_of, result_processor
 from ..kernel.dml import criteria_of, returning_of, returns_defaults, values_of, with_returning
 from ..loading.evaluating import UNKNOWN, Compiler, Evaluator, UnevaluatableError
 from ..loading.returning import prop_for
-from ..loading.telling import put_in
+from ..loading.rows import put_in
 from ..state.instance import PERSISTENT, InstanceState
 from . import moves
 

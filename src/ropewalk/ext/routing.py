@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 import weakref
@@ -72,8 +73,10 @@ class RoutingSession(Session):
             raise ArgumentError("A RoutingSession has primary= and replicas= in place of bind=.")
         super().__init__(primary, **kw)
         replicas = tuple(as_several(replicas, "replicas=", "one replica is [engine]"))
-        for name, number in (("wait=", wait), ("retry_after=", retry_after), ("max_lag=", max_lag or 0)):
-            check_number(number, name)
+        check_number(wait, "wait=")
+        check_number(retry_after, "retry_after=")
+        if max_lag is not None:  # less than nothing: no replica will do
+            check_number(max_lag, "max_lag=", -math.inf)
         as_function(choose, "choose=", "random.choice")
         for engine in (primary, *replicas):
             check_bind(engine, "primary" if engine is primary else "replicas")

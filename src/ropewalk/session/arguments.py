@@ -74,7 +74,8 @@ def names_in(given: Any) -> list[str]:
     return list(as_several(given, "attribute_names=", "such as ['name', 'price']"))
 
 
-def check_number(given: Any, name: str) -> None:
-    """Refuse what is no number, or less than nothing."""
-    if not isinstance(given, (int, float)) or isinstance(given, bool) or not given >= 0:
-        raise ArgumentError(f"{name} takes a number that is not negative; got {given!r:.100}.")
+def check_number(given: Any, name: str, least: float = 0.0) -> None:
+    """Refuse what is no number, or too small."""
+    if not isinstance(given, (int, float)) or isinstance(given, bool) or not given >= least:
+        what = "a number that is not negative" if not least else "a number"
+        raise ArgumentError(f"{name} takes {what}; got {given!r:.100}.")

@@ -15,6 +15,7 @@ from ..kernel.dml import resolved_lambda
 from ..loading import lazy, ondemand, refreshing, together
 from ..loading.entities import default_props
 from ..loading.from_statement import FromStatement
+from ..loading.options import lazyload
 from ..loading.plan import is_planned, plan_for
 from ..loading.results import result_of
 from ..loading.wishes import loads_more
@@ -262,28 +263,24 @@ def _read(
             return query.load(session.connection_for(mapper), session.identity_map, pk, populate)
         with session._unit():
             return query.load(session.connection_for(mapper), session.identity_map, pk, populate)
-    statement = locked(query.statement, with_for_update)
-    if more:
-        statement = (
-            select(mapper.class_)
-            .options(*options)
-            .where(*(c == v for c, v in zip(mapper.primary_key, (pk,) if mapper.single_pk else pk, strict=True)))
-        )
-        statement = locked(statement, with_for_update) or statement
-        overwrite = {"populate_existing": populate or bool(with_for_update), **(execution_options or {})}
-        found = load(session, plan_for(statement), statement, None, overwrite, bind_arguments)
-        return found[0] if found else None
-    core_options = {k: v for k, v in (execution_options or {}).items() if k not in _OURS}
-    with session._unit():
-        connection = session.connection_for(mapper, **dict(bind_arguments or {}))
-        return query.load(
-            connection,
-            session.identity_map,
-            pk,
-            populate or statement is not None,
-            core_options or None,
-            statement,
-        )
+    if with_for_update or not more:  # a row is locked alone: databases refuse to lock the far side of an outer join
+        statement = locked(query.statement, with_for_update)
+        core_options = {k: v for k, v in (execution_options or {}).items() if k not in _OURS}
+        with session._unit():
+            connection = session.connection_for(mapper, **dict(bind_arguments or {}))
+            overwrites = populate or statement is not None
+            found = query.load(connection, session.identity_map, pk, overwrites, core_options or None, statement)
+        if found is None or not more:
+            return found
+    statement = _by_key(mapper, pk, options)
+    overwrite = {"populate_existing": populate or bool(with_for_update), **(execution_options or {})}
+    objects = load(session, plan_for(statement), statement, None, overwrite, bind_arguments)
+    return objects[0] if objects else None
+
+
+def _by_key(mapper: Any, pk: Any, options: Sequence[Any]) -> Any:
+    keys = zip(mapper.primary_key, (pk,) if mapper.single_pk else pk, strict=True)
+    return select(mapper.class_).options(*options).where(*(column == value for column, value in keys))
 
 
 def _known_version(session: Session, mapper: Any, pk: Any, token: Any) -> Any:
@@ -317,9 +314,14 @@ def _read_told(
     execution_options: Mapping[str, Any] | None,
     bind_arguments: Mapping[str, Any] | None,
 ) -> Any:
-    keys = zip(mapper.primary_key, (pk,) if mapper.single_pk else pk, strict=True)
-    statement = select(mapper.class_).options(*options).where(*(column == value for column, value in keys))
-    statement = locked(statement, with_for_update) or statement
+    if with_for_update:
+        alone = locked(_by_key(mapper, pk, [lazyload("*")]), with_for_update)
+        overwriting = {**(execution_options or {}), "populate_existing": True}
+        found = execute_told(session, alone, None, overwriting, bind_arguments).scalars().first()
+        if found is None or not (options or loads_more(mapper)):
+            return found
+        populate = True
+    statement = _by_key(mapper, pk, options)
     local = {**(execution_options or {}), "populate_existing": True} if populate else execution_options
     return execute_told(session, statement, None, local, bind_arguments).scalars().first()
 

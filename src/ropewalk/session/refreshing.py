@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..exc import ArgumentError, InvalidRequestError
@@ -43,7 +43,16 @@ def refresh(session: Session, instance: Any, names: Iterable[str] | None, with_f
     if names is not None:
         _refuse_changed_key(state, columns)
     if not _load(session, state, instance, columns, relations, node, with_for_update):
-        raise InvalidRequestError(f"Could not refresh {state.describe()}: it has no row in the database any more.")
+        raise InvalidRequestError(
+            f"Could not refresh {state.describe()}: it has no row in the database any more"
+            + (", or another transaction has locked it (skip_locked)." if _passes_over(with_for_update) else ".")
+        )
+
+
+def _passes_over(with_for_update: Any) -> bool:
+    if isinstance(with_for_update, Mapping):
+        return bool(with_for_update.get("skip_locked"))
+    return bool(getattr(with_for_update, "skip_locked", False))
 
 
 def _keys(state: InstanceState, names: Iterable[str]) -> list[str]:

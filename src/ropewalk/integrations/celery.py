@@ -6,6 +6,7 @@ from typing import Any
 
 from ..ropes.jenny import SessionJenny
 from ..session.retrying import Retries
+from .common import check_jenny
 
 
 def roped_task(jenny: SessionJenny[Any], *, commit: bool = False, retries: int | Retries = 0) -> type:
@@ -26,6 +27,7 @@ def roped_task(jenny: SessionJenny[Any], *, commit: bool = False, retries: int |
     :param retries: run the task's function again, in a new session, when the database asks for it. (Celery's own
         ``self.retry()`` is for all else, and commits nothing.)
     """
+    check_jenny(jenny, "roped_task(jenny)")
     from celery import Task
 
     class RopedTask(Task):  # type: ignore[misc, unused-ignore]

@@ -10,6 +10,7 @@ from ..ropes.frames import place_of
 from ..ropes.jenny import SessionJenny
 from ..ropes.options import Options
 from ..ropes.scope import Scope, run_async
+from .common import check_jenny
 
 
 def session_dependency(jenny: SessionJenny[Any], *, commit: bool = False) -> Callable[[], AsyncIterator[Any]]:
@@ -27,8 +28,9 @@ def session_dependency(jenny: SessionJenny[Any], *, commit: bool = False) -> Cal
     ``Depends(..., scope="function")``, which ends it before.)
 
     :param commit: commit when the handler has returned without an exception.
+    :raises ArgumentError: ``jenny`` is none.
     """
-
+    check_jenny(jenny, "session_dependency(jenny)")
     options = Options(commit=commit, propagation="requires_new", shared=True)
     where = place_of(sys._getframe(1))
 

@@ -9,6 +9,7 @@ from typing import Any
 from ..ropes.jenny import SessionJenny
 from ..ropes.options import Options
 from ..ropes.scope import Scope, run
+from .common import check_jenny
 
 
 def tie_to_process(jenny: SessionJenny[Any], *, commit: bool = False) -> Any:
@@ -22,6 +23,7 @@ def tie_to_process(jenny: SessionJenny[Any], *, commit: bool = False) -> Any:
 
     :param commit: commit at the end, unless an exception ends the program.
     """
+    check_jenny(jenny, "tie_to_process(jenny)")
     scope: Scope[Any] = Scope(jenny, Options(commit=commit, propagation="requires_new"))
     session = scope.__enter__()
     before = sys.excepthook

@@ -9,12 +9,16 @@ from typing import Any
 from ..ropes.jenny import SessionJenny
 from ..ropes.options import Options
 from ..ropes.scope import Scope, run
+from .common import check_jenny, error_of
 
 App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 ERROR = "ropewalk.error"
 """Where in the environment it stands that the framework has answered an exception, so that nothing is committed."""
+
+SCOPE = "ropewalk.scope"
+"""Where in the environment the scope of the request is."""
 
 
 class RopeMiddleware:
@@ -25,13 +29,16 @@ class RopeMiddleware:
         application = RopeMiddleware(application, jenny)
 
     ``jenny.session`` is the request's session in all that the application calls. It is closed when the server has sent
-    the response, or given it up.
+    the response, or given it up; at once if the response is a list, in which nothing is left to be done.
 
-    :param commit: commit at the end, unless an exception reached the server. The response may have been sent by then: a
-        commit that fails is the server's to report, and a handler that must know commits itself.
+    :param commit: commit at the end, unless an exception passes, or the status is 400 or more, as frameworks make it of
+        an exception. The response may have been sent by then, if it is no list: a commit that fails is the server's to
+        report, and a handler that must know commits itself.
+    :raises ArgumentError: ``jenny`` is none.
     """
 
     def __init__(self, app: App, jenny: SessionJenny[Any], *, commit: bool = False) -> None:
+        check_jenny(jenny, "RopeMiddleware(app, jenny)")
         self.app = app
         self.jenny = jenny
         self.options = Options(commit=commit, propagation="requires_new")
@@ -39,11 +46,20 @@ class RopeMiddleware:
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         scope: Scope[Any] = Scope(self.jenny, self.options)
         scope.open(sys._getframe(), "roped", (environ.get("PATH_INFO") or "/", 0, environ.get("REQUEST_METHOD") or "?"))
+        environ[SCOPE] = scope
+
+        def start(status: str, *rest: Any) -> Any:
+            environ[ERROR] = environ.get(ERROR) or error_of(int(status[:3]))
+            return start_response(status, *rest)
+
         try:
-            body = self.app(environ, start_response)
+            body = self.app(environ, start if self.options.commit else start_response)
         except BaseException as error:
             run(scope.leave(error))
             raise
+        if type(body) in (list, tuple):
+            run(scope.leave(environ.get(ERROR)))
+            return body
         return _Body(scope, body, environ)
 
 

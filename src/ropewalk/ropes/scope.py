@@ -176,6 +176,16 @@ class Scope(Generic[S]):
         elif self.options.commit:
             yield from self._finish_joined(rope, error)
 
+    def settle(self) -> Steps:
+        """Commit now what would be committed at the end, while somebody can still be told that it failed."""
+        if self.rope is not None and self._owns:
+            yield from self._commit(self.rope)
+
+    def _commit(self, rope: TiedRope) -> Steps:
+        if self._commits and rope._session is not None:
+            _refuse_doomed(rope)
+            yield rope._session.commit()
+
     def _hide(self, rope: TiedRope) -> None:
         scope = self.jenny._scope
         if scope.get() is rope:
@@ -186,9 +196,8 @@ class Scope(Generic[S]):
 
     def _finish(self, rope: TiedRope, error: BaseException | None) -> Steps:
         try:
-            if error is None and self._commits and rope._session is not None:
-                _refuse_doomed(rope)
-                yield rope._session.commit()
+            if error is None:
+                yield from self._commit(rope)
         except BaseException as failure:
             error = failure
             raise

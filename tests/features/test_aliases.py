@@ -2,9 +2,19 @@
 
 import pytest
 from shop import Base, Customer, Order, fill
-from sqlalchemy import func, true
+from sqlalchemy import ForeignKey, and_, func, true
 
-from ropewalk import Session, aliased, registry, select
+from ropewalk import (
+    DeclarativeBase,
+    Mapped,
+    Session,
+    aliased,
+    mapped_column,
+    registry,
+    relationship,
+    select,
+    selectinload,
+)
 from ropewalk.exc import ArgumentError
 
 
@@ -82,3 +92,39 @@ def test_an_alias_over_a_join_of_tables(session):
     assert session.execute(select(buyer.id).where(order.c.id == 7)).scalars().all() == [3]
     assert Base.metadata  # the tables were not changed: customer is selected as before
     assert session.get(Customer, 3).id == 3
+
+
+# -- relationships to an alias ------------------------------------------------------------------
+
+
+def test_a_relationship_to_an_alias_over_a_subquery_hinders_no_flush(engine):
+    class Own(DeclarativeBase):
+        pass
+
+    class Author(Own):
+        __tablename__ = "author"
+        id: Mapped[int] = mapped_column(primary_key=True)
+
+    class Book(Own):
+        __tablename__ = "book"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        author_id: Mapped[int | None] = mapped_column(ForeignKey("author.id"))
+
+    numbered = select(
+        Book, func.row_number().over(order_by=Book.id, partition_by=Book.author_id).label("number")
+    ).alias()
+    first = aliased(Book, numbered)
+    Author.first_books = relationship(
+        first, primaryjoin=and_(first.author_id == Author.id, numbered.c.number < 3), order_by=first.id
+    )
+    Own.metadata.create_all(engine)
+    with Session(engine) as session:
+        session.add_all([Author(id=1), *(Book(id=number, author_id=None) for number in range(1, 6))])
+        session.flush()
+        for book in session.scalars(select(Book)):
+            book.author_id = 1
+        session.commit()
+        assert [book.id for book in session.get(Author, 1).first_books] == [1, 2]
+        session.expire_all()
+        (author,) = session.scalars(select(Author).options(selectinload(Author.first_books)))
+        assert [book.id for book in author.first_books] == [1, 2]

@@ -236,7 +236,7 @@ def test_a_subquery_is_mapped_with_the_key_of_the_table_that_it_reads():
     mapper = Mapper(Ship, sub, primary_key=[sub.c.ship_id])
     assert keys(mapper) == ["ship_id", "loud"]
     assert mapper.pk_keys == ("ship_id",)
-    assert mapper.tables == ()
+    assert mapper.tables == (ships,)
 
 
 def test_an_alias_finds_its_tables_key_by_itself():

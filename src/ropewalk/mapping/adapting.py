@@ -9,6 +9,7 @@ from sqlalchemy import BindParameter, ColumnElement, and_, bindparam
 
 from ..kernel.core import marks_of, unmarked
 from ..kernel.symbols import MANYTOMANY, ONETOMANY, RelationshipDirection
+from .behind import attribute_of
 from .marks import only_marks, replace_columns
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class JoinHelpers:
         if self.direction is MANYTOMANY:
             return []
         source, destination = (self.parent, self.mapper) if self.direction is ONETOMANY else (self.mapper, self.parent)
-        pairs = [(source.key_of.get(a), destination.key_of.get(b)) for a, b in self.synchronize_pairs]
+        pairs = [(attribute_of(source, a), attribute_of(destination, b)) for a, b in self.synchronize_pairs]
         complete = [(a, b) for a, b in pairs if a is not None and b is not None]
         return complete if len(complete) == len(pairs) else []
 

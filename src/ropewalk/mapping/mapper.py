@@ -18,6 +18,7 @@ from ..exc import ArgumentError, InvalidRequestError, UnmappedColumnError
 from ..kernel.core import CacheKeyed, as_column_element
 from ..kernel.sentinel import is_left_out
 from . import changing, configuring
+from .behind import columns_behind, tables_of
 from .properties import ColumnProperty, MapperProperty, SynonymProperty
 from .relationships import RelationshipProperty
 
@@ -122,7 +123,7 @@ class Mapper(CacheKeyed, Generic[T]):
         self._include = None if include_properties is None else _names(include_properties)
         self._exclude = frozenset() if exclude_properties is None else _names(exclude_properties)
         self._prefix = column_prefix or ""
-        self.tables: tuple[Table, ...] = tuple(_tables_of(local_table))
+        self.tables: tuple[Table, ...] = tuple(tables_of(local_table))
 
         self._take_in_properties(dict(properties or {}))
         self.primary_key: tuple[Column[Any], ...] = self._find_primary_key(primary_key)
@@ -218,6 +219,8 @@ class Mapper(CacheKeyed, Generic[T]):
             self.column_props[key] = taken
             for column in taken.columns:
                 self.key_of[column] = key
+                for base in columns_behind(column):
+                    self.key_of.setdefault(base, key)
         if self.class_manager is not None:  # mapped already: the class gains the attribute now
             self.class_manager.attach(taken)
         taken.taken_in()
@@ -447,14 +450,6 @@ class Collection(Mapping[str, T]):
 
 def _names(items: Iterable[Any]) -> frozenset[Any]:
     return frozenset(items)
-
-
-def _tables_of(selectable: FromClause) -> Iterator[Table]:
-    if isinstance(selectable, Table):
-        yield selectable
-    elif isinstance(selectable, Join):
-        yield from _tables_of(selectable.left)
-        yield from _tables_of(selectable.right)
 
 
 def _table_name(selectable: FromClause) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..exc import UnmappedColumnError
 from ..kernel.symbols import MANYTOMANY, MANYTOONE, NO_VALUE
 from ..mapping import configuring
+from ..mapping.behind import table_behind
 from ..state.history import History
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ class RelationPlan:
         if self.many_to_many:
             self.given_keys = [mapper.key_of[source] for source, _ in prop.synchronize_pairs if source in mapper.key_of]
         #: tables with a foreign key → those that it refers to
-        self.tables = [(taker.table, giver.table) for giver, taker in prop.synchronize_pairs]
+        pairs = [(table_behind(taker), table_behind(giver)) for giver, taker in prop.synchronize_pairs]
+        self.tables = [(taker, giver) for taker, giver in pairs if taker is not None and giver is not None]
         self.back = self.relation.back_key if not self.many_to_many and not self.many_to_one else None
         #: objects that the flush may delete because they left this relationship
         self.deletes_orphans = prop.cascade.delete_orphan

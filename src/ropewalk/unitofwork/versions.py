@@ -18,6 +18,7 @@ from sqlalchemy import Column, Connection, Table, select, tuple_
 
 from ..exc import FlushError, SAWarning
 from ..kernel.symbols import NO_VALUE
+from ..mapping.behind import columns_behind
 
 if TYPE_CHECKING:
     from ..mapping.mapper import Mapper
@@ -52,7 +53,12 @@ class Version:
 def version_of(mapper: Mapper[Any], table: Table, columns: dict[Column[Any], str]) -> Version | None:
     """Return the version column that stands in a table, or None."""
     column = mapper.version_id_col
-    if column is None or column.table is not table or column not in columns:
+    if column is None:
+        return None
+    if column.table is not table:  # of a class mapped to a SELECT, the column behind
+        key = mapper.key_of[column]
+        column = next((own for own in columns_behind(column) if columns.get(own) == key), None)
+    if column is None or column not in columns:
         return None
     return Version(column, columns[column], mapper.version_id_generator or None)
 

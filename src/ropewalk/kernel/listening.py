@@ -15,8 +15,8 @@ from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy.event import Events
+from sqlalchemy.exc import InvalidRequestError
 
-from ..exc import InvalidRequestError
 from .core import ask_first
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from .bridge import AsyncBind
 from .session import AsyncSession
@@ -52,6 +52,14 @@ class async_sessionmaker(Generic[AS]):
     def configure(self, **new_kw: Any) -> None:
         """Change the arguments of the sessions to be made, such as ``bind`` once it is known."""
         self.kw.update(new_kw)
+
+    if not TYPE_CHECKING:  # which is to refuse such names by itself
+
+        def __getattr__(self, name: str) -> Any:
+            message = f"{type(self).__name__!r} object has no attribute {name!r}"
+            if not name.startswith("_") and hasattr(self.__dict__.get("class_"), name):
+                message += "; the sessions that it makes have: async with Session() as session"
+            raise AttributeError(message, name=name, obj=self)
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{key}={value!r}" for key, value in self.kw.items())

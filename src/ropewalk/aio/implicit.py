@@ -47,23 +47,19 @@ def _error(state: InstanceState, instance: Any, key: str) -> ImplicitLoadError:
     class_name = state.mapper.class_.__name__
     name = f"{class_name}.{key}"
     prop: Any = state.mapper.props.get(key)
-    deferred = prop is not None and prop.is_column and prop.deferred
-    awaited = (
-        f"await obj.awaitable_attrs.{key}"
-        if hasattr(type(instance), "awaitable_attrs")
-        else f"await obj.awaitable_attrs.{key}, with AsyncAttrs among the bases of {class_name}"
-    )
-    ahead = (
-        f"options(selectinload({name})) in the query"
-        if prop is not None and prop.is_relationship
-        else f"options(undefer({name})) in the query"
-        if deferred
-        else "async_sessionmaker(expire_on_commit=False) if a commit expired it, or await session.refresh(obj)"
-    )
+    if prop is not None and prop.is_column and state.expired:
+        what = "has expired, as a commit or rollback has it"
+        ahead = "make sessions with async_sessionmaker(expire_on_commit=False), or await session.refresh(obj) first"
+    else:
+        what = "is not loaded"
+        option = "selectinload" if prop is not None and prop.is_relationship else "undefer"
+        ahead = f"load it ahead, with options({option}({name})) in the query"
+    awaited = f"await obj.awaitable_attrs.{key}"
+    if not hasattr(type(instance), "awaitable_attrs"):
+        awaited += f", with AsyncAttrs among the bases of {class_name}"
     return ImplicitLoadError(
-        f"Attribute {key!r} of {state.describe()} is not loaded, and to load it takes a statement, which async code "
-        f"must await. Either: {awaited}; or load it ahead: {ahead}; or read it inside "
-        f"await session.run_sync(lambda session: obj.{key}).",
+        f"Attribute {key!r} of {state.describe()} {what}, and to load it takes a statement, which async code must "
+        f"await. Either {ahead}; or {awaited}; or read it inside await session.run_sync(lambda session: obj.{key}).",
         instance,
         key,
     )

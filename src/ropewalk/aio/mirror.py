@@ -18,6 +18,20 @@ class Mirror:
 
     sync_session: Session
 
+    if not TYPE_CHECKING:  # which is to refuse such names by itself
+
+        def __getattr__(self, name: str) -> Any:
+            if hasattr(type(self), name):  # a property has failed, which is to say so itself
+                return object.__getattribute__(self, name)
+            message = f"{type(self).__name__!r} object has no attribute {name!r}"
+            if not name.startswith("_") and hasattr(Session, name):
+                instead = "await session.scalars(select(...)), or " if name == "query" else ""
+                message += (
+                    f"; a Session has. Write {instead}await session.run_sync(lambda session: session.{name}(...)), "
+                    f"which is called with the one inside."
+                )
+            raise AttributeError(message, name=name, obj=self)
+
     # -- objects in the session ------------------------------------------------------------
 
     def __contains__(self, instance: object) -> bool:

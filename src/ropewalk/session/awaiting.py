@@ -8,6 +8,9 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
+from sqlalchemy.exc import MissingGreenlet
+from sqlalchemy.util.concurrency import await_only, greenlet_spawn, in_greenlet
+
 from ..exc import InvalidRequestError
 
 T = TypeVar("T")
@@ -15,27 +18,28 @@ T = TypeVar("T")
 
 def may_await() -> bool:
     """Whether this code is run by an AsyncSession."""
-    if "greenlet" not in sys.modules:
-        return False
-    from sqlalchemy.util.concurrency import in_greenlet
-
-    return in_greenlet()
+    return "greenlet" in sys.modules and in_greenlet()
 
 
-def need_loop() -> None:
-    """See that asyncio runs what an AsyncSession does.
+def need_asyncio() -> None:
+    """See that somebody awaits for this code, and that it is asyncio.
 
+    :raises MissingGreenlet: it is sync code outside an AsyncSession.
     :raises InvalidRequestError: there is no loop of asyncio's here.
     """
+    if not may_await():
+        raise MissingGreenlet(
+            "The engine is async, and nothing awaits here for this session. In async code use the methods of "
+            "AsyncSession(engine), of which run_sync() calls sync code; in sync code use an engine of create_engine()."
+        )
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        if may_await():
-            raise InvalidRequestError(
-                "No asyncio event loop runs this, and an AsyncSession can be awaited in no other, such as trio's: use "
-                "asyncio.run(), uvloop, or anyio with its backend 'asyncio'. Code without a loop uses Session and "
-                "create_engine()."
-            ) from None
+        raise InvalidRequestError(
+            "No asyncio event loop runs this, and an AsyncSession can be awaited in no other, such as trio's: use "
+            "asyncio.run(), uvloop, or anyio with its backend 'asyncio'. Code without a loop uses Session and "
+            "create_engine()."
+        ) from None
 
 
 def await_here(coroutine: Coroutine[Any, Any, T], whose: str) -> T:
@@ -50,8 +54,6 @@ def await_here(coroutine: Coroutine[Any, Any, T], whose: str) -> T:
             f"{whose} is a coroutine function, and nothing can await it here: that takes the commit of an "
             f"AsyncSession. Give a plain function, or await it yourself."
         )
-    from sqlalchemy.util.concurrency import await_only
-
     return await_only(coroutine)
 
 
@@ -71,7 +73,6 @@ def call_all(functions: Sequence[Callable[[], Any]]) -> None:
 
     :param functions: they must not raise.
     """
-    from sqlalchemy.util.concurrency import greenlet_spawn
 
     async def side_by_side() -> None:
         tasks = [asyncio.ensure_future(greenlet_spawn(function)) for function in functions]

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, pool
 from sqlalchemy.exc import TimeoutError
 
-from .awaiting import need_loop
+from .awaiting import need_asyncio
 from .retrying import mark_unreachable
+
+_Fallback = getattr(pool, "FallbackAsyncAdaptedQueuePool", None)  # with SQLAlchemy 2.0 it awaits by itself
 
 on_timeout: list[Callable[[TimeoutError, Engine], None]] = []
 
@@ -20,11 +22,12 @@ def connect(engine: Engine) -> Connection:
     """Take a connection from the engine's pool.
 
     :raises TimeoutError: there was none for as long as the pool waits.
-    :raises InvalidRequestError: the engine is async, and no asyncio event loop is running.
+    :raises InvalidRequestError: the engine is async, and nothing awaits here: it is sync code (MissingGreenlet), or
+        not asyncio's event loop.
     :raises OSError: asyncpg's, for a server that cannot be reached; other drivers have errors of their own for that.
     """
-    if engine.dialect.is_async:
-        need_loop()
+    if engine.dialect.is_async and type(engine.pool) is not _Fallback:
+        need_asyncio()
     try:
         return engine.connect()
     except TimeoutError as error:

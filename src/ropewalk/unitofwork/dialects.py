@@ -123,6 +123,8 @@ def array_type(type_: TypeEngine[Any], dialect: Dialect) -> ArrayType | None:
         return ArrayType(impl.compile(dialect), datetime.datetime)
     if isinstance(impl, Time):
         return ArrayType(impl.compile(dialect), datetime.time)
+    if isinstance(impl, Uuid) and not impl.native_uuid:
+        return ArrayType("VARCHAR", str)
     for class_, array in _ARRAYS:
         if isinstance(impl, class_):
             return array

@@ -2,11 +2,11 @@
 
 import pytest
 from asynchronous import Author, Book, asynchronous, out
-from sqlalchemy.exc import MissingGreenlet
+from sqlalchemy.exc import MissingGreenlet, TimeoutError
 
 from ropewalk import Session, select
 from ropewalk.exc import ImplicitLoadError
-from ropewalk.ext.asyncio import AsyncSession, async_sessionmaker
+from ropewalk.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
 
 @asynchronous
@@ -84,3 +84,19 @@ async def test_sync_code_with_an_async_engine(engine):
             outer.sync_session.get(Author, 1)
         assert await outer.run_sync(lambda session: session.get(Author, 1).name) == "a1"
     assert out(engine) == 0
+
+
+@asynchronous
+async def test_a_pool_that_is_exhausted_names_the_line_that_holds_on(engine):
+    small = create_async_engine(engine.url, pool_size=1, max_overflow=0, pool_timeout=0)
+
+    async def hold(session):
+        return await session.get(Author, 1)
+
+    async with AsyncSession(small) as session, AsyncSession(small) as other:
+        await hold(session)
+        with pytest.raises(TimeoutError) as caught:
+            await other.get(Author, 2)
+        (note,) = caught.value.__notes__
+        assert f"taken in hold ({__file__}:{hold.__code__.co_firstlineno + 1})" in note
+    await small.dispose()

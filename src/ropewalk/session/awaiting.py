@@ -6,6 +6,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from types import FrameType
 from typing import Any, TypeVar
 
 from sqlalchemy.exc import MissingGreenlet
@@ -19,6 +20,14 @@ T = TypeVar("T")
 def may_await() -> bool:
     """Whether this code is run by an AsyncSession."""
     return "greenlet" in sys.modules and in_greenlet()
+
+
+def awaiting_frame() -> FrameType | None:
+    """Return the frame that awaits what this greenlet does, at which its own stack of frames does not arrive."""
+    if not may_await():
+        return None
+    frame: FrameType | None = sys.modules["greenlet"].getcurrent().parent.gr_frame
+    return frame
 
 
 def need_asyncio() -> None:

@@ -13,14 +13,18 @@ from collections.abc import Iterable
 from types import CodeType
 from typing import TYPE_CHECKING
 
+import sqlalchemy
 from sqlalchemy import Engine
+
+from .awaiting import awaiting_frame
 
 if TYPE_CHECKING:
     from .session import Session
 
 PACKAGE = os.path.dirname(os.path.dirname(__file__))
+_CORE = os.path.dirname(sqlalchemy.__file__)  # between an AsyncSession and who awaits it
 
-_ours: dict[str, bool] = {}  # whether a file is one of the package
+_ours: dict[str, bool] = {}  # whether a file is one of the package, or Core's
 
 Place = tuple[float, CodeType, int]
 """When, in which function, and at which of its instructions: to make a line of that takes longer."""
@@ -29,13 +33,18 @@ Place = tuple[float, CodeType, int]
 def here() -> Place:
     """Return the time, and the place in the program that has a connection enlisted."""
     frame = sys._getframe(3)  # past enlist() and who calls it for a session: each frame looked at has to be made
+    awaited = False
     while (ours := _ours.get(file := frame.f_code.co_filename)) is not False:
         if ours is None:
-            _ours[file] = file.startswith(PACKAGE)
+            _ours[file] = file.startswith((PACKAGE, _CORE))
             continue
-        if frame.f_back is None:
-            break
-        frame = frame.f_back
+        back = frame.f_back
+        if back is None:
+            back = None if awaited else awaiting_frame()
+            awaited = True
+            if back is None:
+                break
+        frame = back
     return time.monotonic(), frame.f_code, frame.f_lasti
 
 

@@ -45,6 +45,7 @@ from .declare import (
     unmapped_dataclass,
 )
 from .declare.resolving import TypeResolve
+from .declare.unmapped import Unmapped, unmapped_column
 from .events import (
     AttributeEvents,
     InstanceEvents,
@@ -223,6 +224,7 @@ __all__ = [
     "SessionTransactionOrigin",
     "Synonym",
     "SynonymProperty",
+    "Unmapped",
     "UserDefinedOption",
     "WriteOnlyCollection",
     "WriteOnlyMapped",
@@ -296,6 +298,7 @@ __all__ = [
     "transient_reason",
     "undefer",
     "undefer_group",
+    "unmapped_column",
     "unmapped_dataclass",
     "update",
     "validates",

@@ -21,6 +21,7 @@ from .declared import DeclaredDirective, computing_for
 from .door import map_class, mapper_of
 from .relations import scan_relationship
 from .scan import ClassScan, warn_of_expression
+from .unmapped import UnmappedColumn, check_agreement
 
 if TYPE_CHECKING:
     from .registry import registry as Registry
@@ -70,6 +71,9 @@ class _Declaration:
             properties=self.properties,
             **self._mapper_arguments(),
         )
+        for key, value in self.scan.attributes.items():
+            if isinstance(value, UnmappedColumn) and key in self.class_.__dict__:
+                type.__delattr__(self.class_, key)
 
     # -- attributes -------------------------------------------------------------------
 
@@ -81,6 +85,7 @@ class _Declaration:
                 value = getattr(self.class_, key)
             elif isinstance(value, QueryableAttribute) and value.class_ is not self.class_ and value.key != key:
                 value = SynonymProperty(value.key)
+            check_agreement(self.class_, key, value, self.scan.annotations.get(key))
             if (
                 isinstance(value, tuple)
                 and len(value) == 1

@@ -107,8 +107,8 @@ class MappedColumn(_ColumnInTheMaking[T]):
 
     def copy(self) -> MappedColumn[T]:
         """Return an equal one with a column of its own, for one more class that uses a mixin."""
-        options: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__ if name != "column"}
-        return MappedColumn(copy_column(self.column), **options)
+        options: dict[str, Any] = {name: getattr(self, name) for name in MappedColumn.__slots__ if name != "column"}
+        return type(self)(copy_column(self.column), **options)
 
     def to_property(self) -> ColumnProperty | None:
         """Return the property it needs, or None where a plain column attribute will do."""

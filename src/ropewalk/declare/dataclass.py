@@ -18,6 +18,7 @@ from ..kernel.symbols import NO_ARG
 from ..mapping.properties import AttributeOptions, ColumnProperty, MapperProperty
 from .annotations import annotations_of
 from .columns import MappedColumn
+from .unmapped import is_unmapped
 
 if TYPE_CHECKING:
     from .scan import ClassScan
@@ -97,7 +98,7 @@ def transform(class_: type, scan: ClassScan, arguments: Mapping[str, Any], *, ke
     make = settings.pop("dataclass_callable", dataclasses.dataclass)
     annotations = {**_ahead(own, fields), **fields, **own}
     for key in set(annotations) - set(fields):
-        if _no_attribute(scan.attributes.get(key)):
+        if _no_attribute(scan.attributes.get(key)) or is_unmapped(scan.annotations.get(key)):
             del annotations[key]
     type.__setattr__(class_, "__annotations__", annotations)
     try:
@@ -147,7 +148,7 @@ def _fields(scan: ClassScan) -> Iterator[tuple[str, Any, Any]]:
         value = scan.attributes.get(key, NO_ARG)
         if isinstance(value, QueryableAttribute):
             continue  # mapped by a base class, whose field it is
-        if _no_attribute(value):
+        if _no_attribute(value) or is_unmapped(annotation):
             continue
         if isinstance(value, (MappedColumn, MapperProperty)) or hasattr(value, "attribute_options"):
             yield key, annotation.raw, _field(scan.class_, key, value)

@@ -17,6 +17,7 @@ from .build import declare_class
 from .columns import MappedColumn, mapped_column, name_column
 from .door import mapper_of
 from .relations import scan_relationship
+from .unmapped import UnmappedColumn
 
 
 def add_mapped_attribute(target: type, key: str, attr: Any) -> None:
@@ -53,6 +54,8 @@ def _add(class_: type, mapper: Mapper[Any], key: str, value: Any) -> bool:
         return False
     if column is not None and column.table is None:
         _table_of(class_, mapper).append_column(column, replace_existing=True)
+    if isinstance(value, UnmappedColumn):
+        return True
     if is_left_out(column):  # of the table alone, as insert sentinels are
         type.__setattr__(class_, key, value)
         return True

@@ -13,9 +13,10 @@ from ..exc import ArgumentError, InvalidRequestError, MappedAnnotationError, SAW
 from ..kernel.core import copy_column, refers_to_column_without_table
 from ..mapping.properties import MapperProperty
 from .annotations import Annotation, annotations_of, is_class_var, read_annotation
-from .columns import MappedColumn, mapped_column
+from .columns import MappedColumn
 from .declared import DeclaredDirective
 from .door import mapper_of
+from .unmapped import column_for
 
 DIRECTIVES = ("__table__", "__tablename__", "__table_args__", "__mapper_args__")
 
@@ -122,7 +123,7 @@ class ClassScan:
                 if annotation is None or annotation.container is None:
                     self.annotations.pop(name, None)
                     continue
-                copied[name] = mapped_column()
+                copied[name] = column_for(annotation)
             elif isinstance(value, (Column, MappedColumn)):
                 if getattr(self.class_, name, value) is not value:
                     continue
@@ -157,7 +158,7 @@ class ClassScan:
             required = False
         annotation = self._annotate(name, raw, self.class_, required=required)
         if value is None and not self.has_table and annotation is not None and annotation.container is not None:
-            self.attributes[name] = mapped_column()
+            self.attributes[name] = column_for(annotation)
         elif name in self.body:
             self.attributes[name] = value
 

@@ -16,8 +16,13 @@ def is_insert_sentinel(column: Any) -> bool:
 
 
 def is_left_out(column: Any) -> bool:
-    """Tell whether statements leave a column out unless it is named, as ``insert_sentinel()`` asks for."""
-    return bool(getattr(column, "_omit_from_statements", False))
+    """Tell whether a column is in the table alone: a sentinel that statements leave out, or one declared so."""
+    return bool(getattr(column, "_omit_from_statements", False) or getattr(column, "_ropewalk_unmapped", False))
+
+
+def mark_unmapped(column: Any) -> None:
+    """Let a column be in the table alone, with no attribute of the mapped class."""
+    column._ropewalk_unmapped = True
 
 
 def counts_for_sentinel(default: Any) -> bool:

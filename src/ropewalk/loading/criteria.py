@@ -6,8 +6,10 @@ The option says for which entities it holds and what they must fulfil. ``filteri
 
 from __future__ import annotations
 
+import copy
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import SelectBase
@@ -17,6 +19,7 @@ from ..exc import ArgumentError
 from ..instrumentation.aliases import AliasedInsp
 from ..kernel.core import as_criterion
 from ..kernel.options import StatementOption, options_of
+from ..kernel.values import with_values
 from .dependence import frozen
 from .options import WILDCARD, Wish
 
@@ -54,13 +57,16 @@ class LoaderCriteria(StatementOption):
         self.made_for_each = callable(where_criteria) and not hasattr(where_criteria, "__clause_element__")
         self._make: Any = where_criteria
         self._key: Any = None
-        if not self.made_for_each:
-            self._key = self._criterion = as_criterion(where_criteria)
+        self._is_one = not self.made_for_each
+        if self._is_one:
+            self._criterion = as_criterion(where_criteria)
         elif not track_closure_variables:
             self._key = getattr(where_criteria, "__code__", where_criteria)
         elif (found := frozen(where_criteria)) is not None:
             self._make, self._key = found
-        self.cacheable = self._key is not None
+            # made for one class, it is one expression, of which a plan can take the values apart
+            self._is_one = self.entity is not None and not include_aliases and not self.entity.class_.__subclasses__()
+        self.cacheable = self._is_one or self._key is not None
         self.include_aliases = include_aliases
         self.propagate_to_loaders = propagate_to_loaders
         self.track_closure_variables = track_closure_variables
@@ -80,7 +86,23 @@ class LoaderCriteria(StatementOption):
         return LoaderCriteria, (*arguments, self.track_closure_variables)
 
     def cache_key_parts(self) -> tuple[Any, ...]:
-        return (self.base, self.include_aliases, self.propagate_to_loaders, self._key)
+        # a pickle takes the function along, so one is not as good as another that makes the same
+        made_by = getattr(self.given, "__code__", None) if self.made_for_each else None
+        key = (made_by, self._criterion) if self._is_one else self._key
+        return (self.base, self.include_aliases, self.propagate_to_loaders, key)
+
+    @cached_property
+    def _criterion(self) -> Any:
+        """The one expression that it stands for."""
+        return self._made(self.entity)
+
+    def with_values(self, values: Mapping[str, Any]) -> LoaderCriteria:
+        """Return the option with other values for the parameters of its expression."""
+        if not self._is_one:
+            return self
+        new = copy.copy(self)
+        new._criterion = with_values(self._criterion, values)
+        return new
 
     # -- for an entity ------------------------------------------------------------------------
 
@@ -101,7 +123,7 @@ class LoaderCriteria(StatementOption):
 
         :param barred: what the statement that they become part of is kept from.
         """
-        if self.made_for_each:
+        if not self._is_one:
             criterion = self._made(entity)
         else:
             criterion = entity.adapt(self._criterion) if entity.is_aliased_class else self._criterion
@@ -182,7 +204,8 @@ def with_loader_criteria(
     :param entity_or_base: a mapped class or alias, or a class (a mixin) from which mapped classes derive.
     :param where_criteria: a SQL expression, or a callable that makes one for a class or alias. What it refers to counts
         as it is now, if these are plain values; a callable that calls functions of the program, or asks objects for
-        their attributes, is called anew whenever the statement runs, which is then also planned anew.
+        their attributes, is called anew whenever the statement runs, which is then also planned anew. Criteria that
+        differ in their values alone share a plan; a callable for the classes of a mixin has one for each set of values.
     :param include_aliases: also for aliases of the classes, which are left alone otherwise.
     :param propagate_to_loaders: also when relationships of the objects are loaded.
     :param track_closure_variables: False promises that the callable makes the same for a class each time, whatever

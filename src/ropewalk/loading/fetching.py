@@ -12,7 +12,7 @@ Whatever the way, the keys stand before the target's columns in each row, and te
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Join
@@ -23,6 +23,7 @@ from sqlalchemy.sql.elements import BooleanClauseList, ColumnClause, Grouping
 from ..kernel.collector import paused_for
 from ..kernel.core import marks_of, unmarked
 from ..kernel.in_lists import KeyedStatement, among_keys, most_keys
+from ..kernel.values import with_values
 from ..mapping import changing, configuring
 from ..state.instance import InstanceState
 from .links import warn_of_several
@@ -33,6 +34,7 @@ from .told import told_rows
 from .wishes import Node
 
 Parents = Sequence[tuple[InstanceState, Any]]
+Values = Mapping[str, Any] | None
 
 
 class Fetch:
@@ -99,18 +101,24 @@ class Fetch:
     # -- loading ------------------------------------------------------------------------
 
     def load(
-        self, session: Any, parents: Parents, overwrite: bool = False, asked_by: InstanceState | None = None
+        self,
+        session: Any,
+        parents: Parents,
+        overwrite: bool = False,
+        asked_by: InstanceState | None = None,
+        values: Values = None,
     ) -> int:
         """Load the relationship for these objects and put it in place; return the number of statements sent.
 
         :param asked_by: the object where somebody has touched it.
+        :param values: those of parameters in options, see :class:`~.peers.Peers`.
         """
         if self.by_target_key:
-            return self._load_by_target_key(session, parents, overwrite, asked_by)
+            return self._load_by_target_key(session, parents, overwrite, asked_by, values)
         keyed = [(self.key_of(state, instance), state, instance) for state, instance in parents]
         groups: dict[Any, list[Any]] = {key: [] for key, _, _ in keyed if key is not None}
         sent = 0
-        for rows in self._rows(session, list(groups), overwrite, asked_by):
+        for rows in self._rows(session, list(groups), overwrite, asked_by, values):
             sent += 1
             if self.width == 1:
                 for found, key in rows:
@@ -149,7 +157,7 @@ class Fetch:
                 state.committed.pop(self.prop.key, None)
 
     def _load_by_target_key(
-        self, session: Any, parents: Parents, overwrite: bool, asked_by: InstanceState | None
+        self, session: Any, parents: Parents, overwrite: bool, asked_by: InstanceState | None, values: Values
     ) -> int:
         mapper = self.prop.mapper
         known = session.identity_map.map_for(mapper)
@@ -162,7 +170,7 @@ class Fetch:
                 if other is None or overwrite:
                     missing.append(key)
         sent = 0
-        for rows in self._rows(session, missing, overwrite, asked_by):
+        for rows in self._rows(session, missing, overwrite, asked_by, values):
             sent += 1
             for other, *key in rows:
                 found[key[0] if self.width == 1 else tuple(key)] = other
@@ -175,17 +183,17 @@ class Fetch:
         return sent
 
     def _rows(
-        self, session: Any, keys: Sequence[Any], overwrite: bool, asked_by: InstanceState | None
+        self, session: Any, keys: Sequence[Any], overwrite: bool, asked_by: InstanceState | None, values: Values
     ) -> Iterable[Iterable[Any]]:
         """Execute for these keys, a chunk at a time, and give what was loaded with each row's key."""
         if not keys:
             return
         if session.elsewhere is not None:  # a session over several shards, where the program says which to ask
-            for place in session.faces_for(self.plan.statement):
-                yield from self._rows(place, keys, overwrite, asked_by)
+            for place in session.faces_for(with_values(self.plan.statement, values)):
+                yield from self._rows(place, keys, overwrite, asked_by, values)
             return
         if session._heard is not None and "do_orm_execute" in session._heard:
-            yield told_rows(session, self, keys, overwrite, asked_by)
+            yield told_rows(session, self, keys, overwrite, asked_by, values)
             return
         with session._unit():
             connection = session.connection_for(self.prop.mapper, self.plan.statement)
@@ -194,10 +202,10 @@ class Fetch:
             if prepared is None:
                 prepared = self._prepared[dialect] = KeyedStatement(self.plan.statement, dialect)
             owner = session.identity_map
-            peers = self.plan.new_peers()
+            peers = self.plan.new_peers(False, values)
             size = most_keys(dialect, self.width)
             for start in range(0, len(keys), size):
-                rows, description = prepared.rows(connection, keys[start : start + size], session.options_now)
+                rows, description = prepared.rows(connection, keys[start : start + size], session.options_now, values)
                 loader = prepared.loaders.get(overwrite)
                 if loader is None:
                     plan = self.plan

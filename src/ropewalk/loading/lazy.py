@@ -49,7 +49,7 @@ def load_alone(session: Any, state: InstanceState, instance: Any, key: str) -> N
     node = peers.node_of(state)
     choice = None if node is None else node.choices.get(key)
     fetch = fetch_for(prop) if choice is None else choice.fetch
-    fetch.load(session, [(state, instance)], asked_by=state)
+    fetch.load(session, [(state, instance)], asked_by=state, values=peers.values_of(state))
 
 
 def load_together(session: Any, fetch: Fetch, state: InstanceState, instance: Any) -> None:
@@ -66,7 +66,7 @@ def load_together(session: Any, fetch: Fetch, state: InstanceState, instance: An
         return all(name in held for name in names)
 
     parents = peers.around(state, instance, lacks, prop.peers is False)
-    sent = fetch.load(session, parents, asked_by=state)
+    sent = fetch.load(session, parents, asked_by=state, values=peers.values_of(state))
     if len(parents) > 1:
         peers.saved.note(f"{prop}", len(parents), sent)
 

@@ -14,19 +14,20 @@ from ..state.instance import InstanceState
 Level = Sequence[tuple[InstanceState, Any]]
 
 
-def load_levels(session: Any, fetch: Any, parents: Level, depth: int, overwrite: bool) -> None:
+def load_levels(session: Any, fetch: Any, parents: Level, depth: int, overwrite: bool, values: Any = None) -> None:
     """Load what comes after a level that is loaded.
 
     :param fetch: how the relationship is loaded for any level.
     :param parents: the objects that have it by now.
     :param depth: how many levels more; -1 for all.
+    :param values: those of parameters in options.
     """
     prop = fetch.prop
     met = {state for state, _ in parents}
     while depth != 0 and (parents := _next_level(prop, parents, met)):
         lacking = parents if overwrite else [found for found in parents if prop.key not in found[1].__dict__]
         if lacking:
-            fetch.load(session, lacking, overwrite)
+            fetch.load(session, lacking, overwrite, values=values)
         depth -= 1
 
 

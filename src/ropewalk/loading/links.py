@@ -80,9 +80,10 @@ def node_lines(source: Any, number: int, node: Any, populate: bool) -> None:
     """Add the lines for an entity of which there is more to load: peers of its own, and what comes afterwards."""
     n = number
     source.globals[f"node{n}"] = node
-    source.setup.append(f"peers{n} = Peers(node{n}, getattr(peers, 'alone', False)); peer{n} = peers{n}.append")
+    given = "getattr(peers, 'alone', False), getattr(peers, 'values', None)"
+    source.setup.append(f"peers{n} = Peers(node{n}, {given}); peer{n} = peers{n}.append")
     source.tail.append(f"if owner.held is not None: peers.extend(peers{n})")
     if node.afterwards:
         source.setup.append(f"all{n} = {{}}")
         source.body.append(f"if e{n} is not None: all{n}[s{n}] = e{n}")
-        source.tail.append(f"node{n}.finish(owner, all{n}, {populate})")
+        source.tail.append(f"node{n}.finish(owner, all{n}, {populate}, peers{n}.values)")

@@ -8,7 +8,9 @@ An object that is read anew as a whole, since it had expired or by ``populate_ex
 from __future__ import annotations
 
 import operator
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 from ..mapping.changing import forget_with
 from ..state.instance import InstanceState
@@ -28,21 +30,34 @@ def meet_again(state: InstanceState, former: Peers, peers: list[InstanceState], 
     :param populate: the object takes all that the row has.
     """
     first: Node | None = former.node
-    second: Node | None = peers.node if type(peers) is Peers else None
+    second: Node | None = None
+    values: Mapping[str, Any] | None = None
+    if type(peers) is Peers:
+        second, values = peers.node, peers.values
     found: list[InstanceState] = peers
-    if first is not None and first.wishes and first is not second and not (populate and second and second.wishes):
-        node = _together(first, second, populate or state.expired)
-        if node is first:
-            return
-        keeper = peers if type(peers) is Peers else former
-        if keeper.met is None:
-            keeper.met = {}
-        known = keeper.met.get(node)
-        if known is None:
-            known = keeper.met[node] = Peers(node, keeper.alone)
-        found = known
+    if first is not None and first.wishes and not (populate and second and second.wishes):
+        if first is second:
+            if former.values != values:
+                return  # a query of the same kind, for other values
+        else:
+            node = _together(first, second, populate or state.expired)
+            if node is first:
+                return
+            found = _list_for(peers if type(peers) is Peers else former, node, former.values, values)
     state.peers = found
     found.append(state)
+
+
+def _list_for(keeper: Peers, node: Node, first: Mapping[str, Any] | None, second: Mapping[str, Any] | None) -> Peers:
+    """Return the list of those to whom two queries apply, which had these values."""
+    values = {**(second or {}), **(first or {})} or None
+    if keeper.met is None:
+        keeper.met = []
+    for known in keeper.met:
+        if known.node is node and known.values == values:
+            return known
+    keeper.met.append(found := Peers(node, keeper.alone, values))
+    return found
 
 
 @forget_with

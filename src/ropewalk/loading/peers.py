@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..kernel.in_lists import MOST_KEYS
@@ -28,28 +28,30 @@ class Peers(list[InstanceState]):
 
     :ivar alone: with ``True`` each object is loaded for itself.
     :ivar node: what the query wished for these objects: what loads later must honour it.
-    :ivar met: for ``meeting.py``: those that another query has met as well, by what the two of them wish.
+    :ivar values: those of the parameters in the query's options, by key; its plan has the values of another one.
+    :ivar met: for ``meeting.py``: lists of those that another query has met as well.
     """
 
-    __slots__ = ("_left", "alone", "met", "node")
+    __slots__ = ("_left", "alone", "met", "node", "values")
 
-    def __init__(self, node: Any = None, alone: bool = False) -> None:
+    def __init__(self, node: Any = None, alone: bool = False, values: Mapping[str, Any] | None = None) -> None:
         super().__init__()
         self.node = node
         self.alone = alone
+        self.values = values
         self._left: Peers | None = None
-        self.met: dict[Any, Peers] | None = None
+        self.met: list[Peers] | None = None
 
     @property
     def left(self) -> Peers:
         """What a state holds that has left the session: the wishes, and none of the others."""
         found = self._left
         if found is None:
-            found = self._left = Peers(self.node, self.alone)
+            found = self._left = Peers(self.node, self.alone, self.values)
         return found
 
     def __reduce__(self) -> Any:
-        return (Peers, (self.node, self.alone))  # the objects stay behind
+        return (Peers, (self.node, self.alone))  # the objects stay behind, and expressions do not travel
 
 
 class Saved:
@@ -82,6 +84,12 @@ def node_of(state: InstanceState) -> Any:
     """Return what the query that loaded an object wished for it, or None."""
     peers = state.peers
     return peers.node if type(peers) is Peers else None
+
+
+def values_of(state: InstanceState) -> Mapping[str, Any] | None:
+    """Return the values of parameters in the options of the query that loaded an object."""
+    peers = state.peers
+    return peers.values if type(peers) is Peers else None
 
 
 def around(

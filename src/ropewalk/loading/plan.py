@@ -17,7 +17,7 @@ from ..exc import ArgumentError, InvalidRequestError
 from ..kernel.collector import MANY, paused_for
 from ..kernel.core import cache_key, raw_columns, selects_entity, statement_entity
 from ..kernel.names import is_open_ended, members_of
-from ..kernel.options import options_of, options_since
+from ..kernel.options import key_for_any_values, options_of, options_since
 from ..kernel.shortcuts import shape_of
 from ..kernel.statements import Prepared
 from ..mapping.changing import forget_with
@@ -52,18 +52,25 @@ class Plan:
     :ivar slots: for each member of the SELECT list an :class:`EntityColumns`, or None for a plain column.
     :ivar row: what each member of a row can be asked for by.
     :ivar links: the entities whose columns were joined to these, by relationships.
+    :ivar wished: the keys of the parameters in the options.
     :ivar subject: the mapper of the first entity, or None: it decides on the engine.
     """
 
     __slots__ = (
         "_prepared", "bindparams", "groups", "links", "members", "metadata", "nodes", "row", "single", "slots",
-        "statement", "subject", "types",
+        "statement", "subject", "types", "wished",
     )  # fmt: skip
 
     def __init__(
-        self, statement: Any, options: Sequence[Any], bindparams: Sequence[Any] = (), node: Node | None = None
+        self,
+        statement: Any,
+        options: Sequence[Any],
+        bindparams: Sequence[Any] = (),
+        node: Node | None = None,
+        wished: Sequence[Any] = (),
     ) -> None:
         self.bindparams = bindparams
+        self.wished = [bind.key for bind in wished]
         wishes = wishes_in(options)
         self.nodes = nodes_of(statement, wishes, node)
         if wishes:
@@ -87,9 +94,9 @@ class Plan:
     def mappers(self) -> list[Any]:
         return [slot.mapper for slot in self.slots if slot is not None]
 
-    def new_peers(self, alone: bool = False) -> list[InstanceState]:
+    def new_peers(self, alone: bool = False, values: Mapping[str, Any] | None = None) -> list[InstanceState]:
         """Return the list that the states of one result will share."""
-        return Peers(alone=alone) if alone else []
+        return Peers(None, alone, values) if alone or values else []
 
     def prepared(self, dialect: Dialect) -> Prepared:
         """Return the statement made ready for ``dialect``."""
@@ -111,15 +118,21 @@ class Plan:
 class Bound:
     """A plan together with the literal values of one statement: ready to be executed."""
 
-    __slots__ = ("bindparams", "params", "plan", "statement")
+    __slots__ = ("bindparams", "params", "plan", "statement", "values")
 
     def __init__(
-        self, plan: Plan, bindparams: Sequence[Any], statement: Any, params: Mapping[str, Any] | None = None
+        self,
+        plan: Plan,
+        bindparams: Sequence[Any],
+        statement: Any,
+        params: Mapping[str, Any] | None = None,
+        values: Mapping[str, Any] | None = None,
     ) -> None:
         self.plan = plan
         self.bindparams = bindparams
         self.statement = statement
         self.params = params  # what statement.params() was given, here or in a subquery
+        self.values = values  # those of the parameters in the options, under the keys of the plan's own
 
     def open(
         self,
@@ -171,7 +184,7 @@ class Bound:
             with paused_for(len(rows)):
                 if len(rows) == MANY:
                     rows = [*rows, *cursor.fetchall()]
-                peers = self.plan.new_peers(alone)
+                peers = self.plan.new_peers(alone, self.values)
                 result = loader(rows, owner, peers)
         finally:
             cursor.close()
@@ -208,13 +221,17 @@ def plan_for(statement: Any) -> Bound:
 
 def _by_cache_key(statement: Any) -> Bound:
     options = options_of(statement)
-    key = cache_key(statement)
+    key, wished = key_for_any_values(statement) if options else (cache_key(statement), ())
     if key is None or (options and carried_by(wishes_in(options))):  # of which the key may say nothing
         return Bound(Plan(statement, options), (), statement)
     plan = _plans.get(key.key)
     if plan is None:
-        plan = _plans[key.key] = Plan(statement, options, key.bindparams)
-    return Bound(plan, key.bindparams, statement, getattr(key, "params", None))  # 2.0 has them in the bindparams
+        plan = _plans[key.key] = Plan(statement, options, key.bindparams, None, wished)
+    values = None
+    if wished:
+        values = {name: b.effective_value for name, b in zip(plan.wished, wished, strict=True) if not b.required}
+    params = getattr(key, "params", None)  # 2.0 has them in the bindparams
+    return Bound(plan, key.bindparams, statement, params, values)
 
 
 def has_entities(statement: Any) -> bool:

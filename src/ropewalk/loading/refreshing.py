@@ -65,17 +65,18 @@ class Refresh:
         if prepared is None:
             prepared = self._prepared[dialect] = KeyedStatement(self.plan.statement, dialect)
         owner, plan = session.identity_map, self.plan
+        values = peers.values_of(lacking[0][0])
         size = most_keys(dialect, len(self.mapper.primary_key))
         sent = 0
         for start in range(0, len(lacking), size):
             keys = [state.pk for state, _ in lacking[start : start + size]]
-            rows, description = prepared.rows(connection, keys)
+            rows, description = prepared.rows(connection, keys, None, values)
             loader = prepared.loaders.get(0)
             if loader is None:
                 loader = prepared.loaders[0] = compile_loader(
                     plan.slots, plan.types, dialect, description, True, False, plan.links
                 )
-            near = plan.new_peers()
+            near = plan.new_peers(False, values)
             loader(rows, owner, near)
             if owner.held is not None:
                 hold(owner, near)

@@ -217,10 +217,11 @@ class Node:
     def afterwards(self) -> list[Choice]:
         return [choice for choice in self.choices.values() if choice.kind in AFTERWARDS or choice.kind == AT_HAND]
 
-    def finish(self, owner: Any, objects: dict[Any, Any], overwrite: bool) -> None:
+    def finish(self, owner: Any, objects: dict[Any, Any], overwrite: bool, values: Any = None) -> None:
         """Load what is to be loaded for these objects by further statements.
 
         :param objects: state → object.
+        :param values: those of parameters in options, see :class:`~.peers.Peers`.
         """
         session = owner.session
         for choice in self.afterwards:
@@ -242,13 +243,13 @@ class Node:
                 # whoever wants no objects loaded together has each reach for its own
                 alone = choice.kind == "immediate" and (prop.peers is False or not session.peers)
                 for group in [[parent] for parent in parents] if alone else [parents]:
-                    choice.fetch.load(session, group, overwrite)
+                    choice.fetch.load(session, group, overwrite, values=values)
                 if choice.depth is not None:
-                    load_levels(session, choice.fetch, parents, choice.depth, overwrite)
+                    load_levels(session, choice.fetch, parents, choice.depth, overwrite, values)
             if len(parents) < len(concerned) and choice.node.afterwards:
                 members = _held_by(concerned, choice)
                 if members:
-                    choice.node.finish(owner, members, overwrite)
+                    choice.node.finish(owner, members, overwrite, values)
 
 
 def _held_by(parents: Iterable[tuple[Any, Any]], choice: Choice) -> dict[Any, Any]:

@@ -120,7 +120,7 @@ def _objects(
     asked = run_all([(c, lambda c=c: ask(c)) for c in connections])  # type: ignore[misc]
     for face, connection, (rows, cursor, prepared) in zip(faces, connections, asked, strict=True):
         loader = plan.loader(prepared, connection.dialect, cursor, False, populate)
-        peers = plan.new_peers(options.get("peers") is False)
+        peers = plan.new_peers(options.get("peers") is False, bound.values)
         owner = face.identity_map
         answers.append(loader(rows, owner, peers))
         if owner.held is not None:

@@ -76,7 +76,7 @@ def stream(
                     break
                 if loader is None:
                     loader = plan.loader(prepared, connection.dialect, cursor, plan.single, populate)
-                peers = plan.new_peers(alone)
+                peers = plan.new_peers(alone, source.values)
                 before, session.options_now = session.options_now, for_more
                 try:
                     loaded = iter(loader(rows, owner, peers))

@@ -7,7 +7,7 @@ finds such a flag set, and would raise for it, looks here first; that costs noth
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from types import CodeType
 from typing import Any
 
@@ -24,3 +24,12 @@ def calls_of(codes: Collection[CodeType], owner: Any) -> int:
             count += 1
         frame = frame.f_back  # type: ignore[assignment]
     return count
+
+
+def locals_of(code: CodeType, name: str) -> Iterator[Any]:
+    """Give the value of a local variable in each call of a function that is under way in this thread."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code is code:
+            yield frame.f_locals.get(name)
+        frame = frame.f_back  # type: ignore[assignment]

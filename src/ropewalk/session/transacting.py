@@ -45,6 +45,8 @@ class Transacting:
 
         def _is_clean(self) -> bool: ...
 
+        def _is_flushing(self, calls: int = 1) -> bool: ...
+
     # -- begin ------------------------------------------------------------------------------
 
     def begin(
@@ -71,8 +73,8 @@ class Transacting:
             outer = self._transaction
             if outer is None:
                 return self._begin(BEGIN, execution_options)
+            outer.check_active()
             if subtransactions and not execution_options:
-                outer.check_active()
                 return self._enter(SessionTransaction(self, outer, SUBTRANSACTION))  # type: ignore[arg-type]
             raise InvalidRequestError(
                 "This session is in a transaction already: it begins with the first use of the session. "
@@ -87,6 +89,11 @@ class Transacting:
         with self._guard("begin_nested()"):
             outer = self._transaction or self._begin(SessionTransactionOrigin.BEGIN)
             outer.check_active()
+            if self._is_flushing():
+                raise InvalidRequestError(
+                    "begin_nested() was called inside a flush, whose objects its rollback would take for undone. For "
+                    "statements of your own there, use session.connection().begin_nested()."
+                )
             self.flush()
             return self._enter(SessionTransaction(self, outer, BEGIN_NESTED))  # type: ignore[arg-type]
 
@@ -167,7 +174,7 @@ class Transacting:
                     self._restore(None)
                 return
             while transaction.closed:  # its end was interrupted
-                transaction.close()
+                transaction.let_go()
                 if self._transaction is None or self._transaction is transaction:
                     return
                 transaction = self._transaction
@@ -228,7 +235,7 @@ class Transacting:
         transaction = innermost
         while transaction is not None:
             outer = transaction.parent
-            transaction.close(invalidate)
+            transaction.let_go(invalidate)
             transaction = outer
 
     # -- a unit of work, run again where that helps ---------------------------------------------

@@ -166,7 +166,7 @@ class SessionTransaction:
     def _check_open(self, what: str) -> None:
         if self.state is CLOSED:
             raise ResourceClosedError("This transaction is closed: it was committed or rolled back before.")
-        if self._doing:
+        if self._doing or self.session._flushing:
             self.check_idle(what, 1)
 
     def check_idle(self, what: str, itself: int = 0) -> None:
@@ -174,8 +174,8 @@ class SessionTransaction:
 
         :param itself: how many of the calls under way are this one.
         """
-        doing = self._doing
-        if doing and calls_of(_ENDING, self) > itself:
+        doing = "flush()" if self.session._is_writing_in(self) else self._doing
+        if doing == "flush()" or (doing and calls_of(_ENDING, self) > itself):
             raise IllegalStateChangeError(
                 f"{what} was called while {doing} of the same session is under way, which it would pull the ground "
                 f"from under. A listener, a property or a type that runs there must leave the transaction alone: let "
@@ -251,7 +251,7 @@ class SessionTransaction:
                 prepare_all(self)
             except BaseException as err:
                 self._undo(err)
-                self.close(cause=err)
+                self.let_go(cause=err)
                 raise
         self.state = PREPARED
 
@@ -274,7 +274,7 @@ class SessionTransaction:
                 except BaseException as err:
                     if not has_committed(self):
                         self._undo(err)
-                        self.close(cause=err)
+                        self.let_go(cause=err)
                         raise
                     failure = err  # an interrupt that came too late
             self.finished = True
@@ -292,7 +292,7 @@ class SessionTransaction:
                     self._settle()  # to its end
             finally:
                 try:
-                    self.close(cause=failure)
+                    self.let_go(cause=failure)
                 except BaseException as err:
                     failure = failure or err
         finally:
@@ -327,7 +327,7 @@ class SessionTransaction:
                 self.session._discard_late_changes(self)
         finally:
             self._doing = ""
-        self.close()
+        self.let_go()
         self.tell("after_soft_rollback", None, self)
 
     def fail(self, cause: BaseException) -> None:
@@ -369,7 +369,7 @@ class SessionTransaction:
             self.session._rolled_back(self)
         self._restored = True
         if first is not None:
-            self.close(cause=first)
+            self.let_go(cause=first)
             raise first
 
     def _hand_to_parent(self, parent: SessionTransaction) -> None:
@@ -402,7 +402,7 @@ class SessionTransaction:
         inner = self.session._transaction
         if inner is self:
             return
-        if not self._is_around(inner):
+        if not self.is_around(inner):
             raise InvalidRequestError("This transaction is none of its session's any more: another one has begun.")
         while inner is not None and inner is not self:
             outer = inner.parent
@@ -413,27 +413,39 @@ class SessionTransaction:
                 inner.commit()
             inner = outer
 
-    def _is_around(self, inner: SessionTransaction | None) -> bool:
+    def is_around(self, inner: SessionTransaction | None) -> bool:
+        """Whether another transaction is within this one, or this one itself."""
         while inner is not None and inner is not self:
             inner = inner.parent
         return inner is self
 
-    def close(self, invalidate: bool = False, cause: BaseException | None = None) -> None:
-        """Give the connections back; whatever was not committed is rolled back.
+    def close(self, invalidate: bool = False) -> None:
+        """Give the connections back; whatever was not committed is rolled back. Objects stay as they are.
+
+        :param invalidate: throw the connections away.
+        """
+        if not self._gone:
+            self.check_idle("close()")
+        self.let_go(invalidate)
+
+    def let_go(self, invalidate: bool = False, cause: BaseException | None = None) -> None:
+        """Give the connections back, as its last act.
 
         :param invalidate: throw the connections away.
         :param cause: an error that is on its way already.
         """
         if self._gone:
             return
-        self.state = CLOSED
+        was_prepared, self.state = self.state is PREPARED, CLOSED
         session = self.session
         try:
+            if was_prepared and invalidate:
+                roll_back_all(self, cause)  # or it would outlive its connection
             if self._connections and not self.is_subtransaction:
                 give_back(self, self.finished, invalidate)
         finally:
             # Last, so that whoever was interrupted before finds it here and can close it again.
-            if session._transaction is self or self._is_around(session._transaction):  # a listener began another
+            if session._transaction is self or self.is_around(session._transaction):  # a listener began another
                 session._transaction = self.parent
             if self.parent is None:
                 session._after_transaction()

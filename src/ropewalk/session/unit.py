@@ -27,4 +27,4 @@ class Unit:
             self.transaction.commit()
             return
         self.transaction.fail(error)
-        self.transaction.close()
+        self.transaction.let_go()

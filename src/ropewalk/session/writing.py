@@ -18,7 +18,7 @@ from .arguments import as_several, names_in
 from .cascading import Cascading
 from .farewell import read_before_deletion
 from .restoring import Restoring
-from .running import calls_of
+from .running import calls_of, locals_of
 from .telling import FlushListeners
 from .transaction import SUBTRANSACTION
 from .unit import Unit
@@ -270,7 +270,7 @@ class Writing(Upserting, Cascading, Restoring):
         :raises InvalidRequestError: called from within a flush.
         """
         with self._guard("flush()"):
-            if self._flushing and calls_of((Writing.flush.__code__,), self) > 1:
+            if self._is_flushing(2):
                 raise InvalidRequestError("This session is already flushing: flush() cannot be called from inside.")
             if self._is_clean():
                 return
@@ -281,6 +281,19 @@ class Writing(Upserting, Cascading, Restoring):
                 self._flush(objects)
             finally:
                 self._flushing = False
+
+    def _is_flushing(self, calls: int = 1) -> bool:
+        """Whether so many calls of ``flush()`` are under way."""
+        return self._flushing and calls_of((Writing.flush.__code__,), self) >= calls
+
+    def _is_writing_in(self, transaction: SessionTransaction) -> bool:
+        """Whether a flush in a transaction has begun to write, and the objects do not know yet what was written."""
+        if not self._flushing or all(
+            work.identity_map is not self.identity_map for work in locals_of(_SENDING, "work")
+        ):
+            return False
+        written_in = locals_of(Writing._flush.__code__, "transaction")
+        return any(inner is not None and inner.session is self and transaction.is_around(inner) for inner in written_in)
 
     def ask_at_flush(self, reference: Any, state: InstanceState) -> None:
         """Have the next flush find out what an assignment to a reference replaced; it was made where one must await."""
@@ -384,6 +397,9 @@ class Writing(Upserting, Cascading, Restoring):
             transaction.check_active()
             return Unit(transaction, False)
         return Unit(self._begin(SUBTRANSACTION), True)
+
+
+_SENDING = flush.__code__
 
 
 def _keep(transaction: SessionTransaction, outcome: Outcome) -> None:

@@ -26,7 +26,7 @@ def connect(engine: Engine) -> Connection:
         not asyncio's event loop.
     :raises OSError: asyncpg's, for a server that cannot be reached; other drivers have errors of their own for that.
     """
-    if engine.dialect.is_async and type(engine.pool) is not _Fallback:
+    if engine.dialect.is_async is True and type(engine.pool) is not _Fallback:
         need_asyncio()
     try:
         return engine.connect()

@@ -1,7 +1,9 @@
 """Who holds what: jenny.ropes(), report(), the limits, and what a pool's time-out says."""
 
+import sys
 import threading
 import time
+import warnings
 
 import pytest
 from shop import Base, Customer
@@ -103,6 +105,36 @@ def test_a_rope_open_for_too_long_warns_with_its_line(database):
         with pytest.warns(ResourceWarning, match="test_holders"):
             report()
         jenny.ropes()  # once is enough; a second warning would be an error of this test
+
+
+def test_a_use_of_the_jenny_tells_of_any_rope_that_is_open_for_too_long(database):
+    jenny = SessionJenny(sessionmaker(database), warn_after=0.01)
+
+    def use():
+        jenny.session  # noqa: B018
+
+    with jenny.tied():
+        time.sleep(0.02)
+        with pytest.warns(ResourceWarning, match=r"test_holders\.py:\d+.*more than 0.01 s") as told:
+            thread = threading.Thread(target=use)
+            thread.start()
+            thread.join()
+            use()
+        assert len(told) == 1
+
+
+def test_a_rope_open_for_too_long_is_closed_even_where_warnings_are_errors(database, monkeypatch):
+    told = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda told_of: told.append(told_of.exc_type))
+    jenny = SessionJenny(sessionmaker(database), warn_after=0.01)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with jenny.tied() as session:
+            session.connection()
+            time.sleep(0.02)
+    assert told == [ResourceWarning]
+    assert database.pool.checkedout() == 0
+    assert jenny.ropes() == []
 
 
 def test_a_rope_that_holds_a_connection_while_idle_warns(database):

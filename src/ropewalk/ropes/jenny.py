@@ -10,6 +10,7 @@ import time
 import warnings
 import weakref
 from collections.abc import Callable
+from functools import partial
 from types import CodeType, FrameType
 from typing import Any, TypeVar, overload
 
@@ -331,14 +332,17 @@ class SessionJenny(scoped_session[S]):
         if rope is None:
             self._refuse_without_scope()
             rope = tie(self, self._home(frame))
-        if self.warn_idle is not None or self.warn_after is not None:
+        if self._has_limits():
             self._look_at_limits(rope)
         return rope
+
+    def _has_limits(self) -> bool:
+        return self.warn_idle is not None or self.warn_after is not None
 
     def _look_at_limits(self, rope: TiedRope) -> None:
         now = rope.used = time.monotonic()
         if now >= self._next_check:
-            self._next_check = now + 1
+            self._next_check = now + min(1, self.warn_idle or 1, self.warn_after or 1)
             holders.check(self)
 
     def _home(self, frame: FrameType) -> FrameType:
@@ -390,7 +394,7 @@ class SessionJenny(scoped_session[S]):
 
     def _remember(self, rope: TiedRope) -> None:
         """Let ``session`` find a rope at once, where nothing else has to be looked at."""
-        if rope.verify is None and self._scopefunc is None and self.warn_idle is None and not self._unwatched:
+        if rope.verify is None and self._scopefunc is None and not self._unwatched and not self._has_limits():
             self._at_once[rope.frame_key] = rope
 
     def _look_each_time(self, more: int) -> None:
@@ -401,8 +405,6 @@ class SessionJenny(scoped_session[S]):
 
     def _untied(self, rope: TiedRope) -> None:
         """Take a rope that has ended out of wherever it can be found."""
-        if self.warn_after is not None and not rope.warned and time.monotonic() - rope.since > self.warn_after:
-            holders.warn_of_age(rope)
         if rope.frame_key:
             if self._at_once.get(rope.frame_key) is rope:
                 del self._at_once[rope.frame_key]
@@ -419,6 +421,9 @@ class SessionJenny(scoped_session[S]):
                 if rope.displaced is not None and rope.displaced.is_open:
                     self._ropes[rope.name] = rope.displaced
             rope.displaced = None
+        if self.warn_after is not None and not rope.warned and time.monotonic() - rope.since > self.warn_after:
+            # Where warnings are errors, this one must not keep the session from being closed.
+            closing.quietly(partial(holders.warn_of_age, rope), "a rope ended", type(rope))
 
 
 EXPLICIT = frozenset({"with", "roped", "transferred"})

@@ -153,7 +153,7 @@ class TiedRope(SessionRope):
         self.serial = jenny._serial()
         self._session: Any = None
         self.is_open = True
-        self.is_plain = token is None and jenny.warn_idle is None  # found without a further look
+        self.is_plain = token is None and not jenny._has_limits()  # found without a further look
         self.any_task = self.follows = self.shared = self.read_only = False
         self.carried = False  # by a fork, from the parent process
         self.commits = self.statements = 0

@@ -5,7 +5,17 @@ from typing import Any, assert_type
 
 from sqlalchemy import ForeignKey
 
-from ropewalk import DeclarativeBase, Mapped, Session, mapped_column, relationship, select
+from ropewalk import (
+    DeclarativeBase,
+    Mapped,
+    Retries,
+    Session,
+    mapped_column,
+    relationship,
+    retried,
+    select,
+    sessionmaker,
+)
 from ropewalk.ext.asyncio import (
     AsyncAttrs,
     AsyncConnection,
@@ -52,6 +62,25 @@ def names(session: Session, prefix: str) -> list[str]:
     return []
 
 
+async def count(session: AsyncSession, prefix: str) -> int:
+    return 0
+
+
+@retried(make, retries=5)
+async def counted(session: AsyncSession, prefix: str) -> int:
+    return 0
+
+
+@retried(sessionmaker())
+def counted_at_once(session: Session, prefix: str) -> int:
+    return 0
+
+
+@retried(sessionmaker())  # error: arg-type
+async def with_a_session_of_another_kind(session: AsyncSession) -> int:
+    return 0
+
+
 async def use() -> None:
     async with make() as session:
         assert_type(session, AsyncSession)
@@ -68,6 +97,13 @@ async def use() -> None:
         assert_type(await session.connection(), AsyncConnection)
         assert_type(await session.run_sync(names, "e"), list[str])
         await session.run_sync(names, 1)  # error: arg-type
+        assert_type(await session.run(count, "e", retries=Retries(5)), int)
+        await session.run(names, "e")  # error: arg-type
+        assert_type(await counted("e"), int)
+        assert_type(counted_at_once(prefix="e"), int)
+        await counted(1)  # error: arg-type
+        assert_type(session.upsert(User(), on=User.name), User)
+        session.query(User)  # error: attr-defined
         assert_type(await Team().awaitable_attrs.users, Any)
         assert_type(async_object_session(User()), AsyncSession | None)
         print(session.get(User, 1).name)  # error: attr-defined

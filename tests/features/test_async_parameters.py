@@ -6,7 +6,7 @@ from databases import count_statements
 from sqlalchemy import event, func, insert, text, update
 from sqlalchemy.exc import InvalidRequestError, NoResultFound
 
-from ropewalk import Session, inspect, select, selectinload
+from ropewalk import PreparedTransactions, Session, inspect, select, selectinload
 from ropewalk.exc import ArgumentError, StaleDataError
 from ropewalk.ext.asyncio import AsyncSession, async_object_session, create_async_engine
 
@@ -210,7 +210,12 @@ async def test_two_phases(engine):
         await session.prepare()
         with pytest.raises(InvalidRequestError):
             await session.get(Author, 1)
+        (xid,) = {entry.transaction.xid for entry in session.sync_session.get_transaction()._connections.values()}
+        waiting = PreparedTransactions(engine.sync_engine)
+        assert await session.run_sync(lambda _: xid in waiting)  # another program may end it, by run_sync() too
         await session.commit()
+        assert not await session.run_sync(lambda _: xid in waiting)
+        await session.rollback()
         assert await session.scalar(select(func.count()).select_from(Author)) == AUTHORS + 1
 
 

@@ -451,6 +451,28 @@ async def test_a_connection_cut_before_the_commit_is_tried_again(engine):
 
 @pytest.mark.databases("postgresql", "mariadb")
 @asynchronous
+async def test_connections_cut_while_idle_in_the_pool_are_replaced(engine):
+    async with AsyncSession(engine) as one, AsyncSession(engine) as two:
+        numbers = [await number_of(session) for session in (one, two)]
+    other = create_async_engine(engine.url)
+    async with AsyncSession(other) as session:
+        for number in numbers:
+            await session.run_sync(lambda sync, number=number: kill(other.sync_engine, number))
+    await other.dispose()
+    sessions = []
+
+    async def work(session):
+        sessions.append(session)
+        await rename(session, 1, "new")
+
+    async with AsyncSession(engine) as session:
+        await session.run(work, retries=AT_ONCE)
+    assert len(sessions) == 2  # the first finds one of them dead, which throws away the other too
+    assert await names(engine, 1) == ["new"]
+
+
+@pytest.mark.databases("postgresql", "mariadb")
+@asynchronous
 async def test_a_connection_cut_in_the_commit_leaves_the_outcome_unknown_and_is_never_tried_again(engine):
     attempts = []
 

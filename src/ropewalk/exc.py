@@ -17,6 +17,7 @@
     │   ├── LoaderStrategyException    a loader strategy that the attribute cannot have
     │   ├── PendingRollbackError       a failed flush awaits rollback()
     │   ├── IllegalStateChangeError    a second thread or task inside a session
+    │   ├── NoTwoPhaseError            a database without two-phase commit, in a session that wants it
     │   ├── ImplicitLoadError          an unloaded attribute, read in async code without await
     │   └── ResourceClosedError        a transaction that has ended
     ├── UnboundExecutionError          no engine was found for what is asked
@@ -72,6 +73,7 @@ __all__ = [
     "MultipleResultsFound",
     "NoInspectionAvailable",
     "NoResultFound",
+    "NoTwoPhaseError",
     "ObjectDeletedError",
     "ObjectDereferencedError",
     "PendingRollbackError",
@@ -87,6 +89,10 @@ __all__ = [
     "UnmappedError",
     "UnmappedInstanceError",
 ]
+
+
+class NoTwoPhaseError(InvalidRequestError, NotImplementedError):
+    """A database has no two-phase commit, and was to take part in a session with ``twophase=True``."""
 
 
 class MappedAnnotationError(ArgumentError):

@@ -28,12 +28,13 @@ from ..exc import ArgumentError, InvalidRequestError
 from ..kernel.options import StatementOption, options_of
 from ..loading import ondemand
 from ..loading.peers import ENABLED
-from ..session import moves, reading, spreading
-from ..session.arguments import as_function, as_mapping, check_options
+from ..session import bulk, moves, reading, spreading
+from ..session.arguments import as_function, as_mapping, as_several, check_options
 from ..session.binds import check_bind
 from ..session.orm_execute import ask_listeners
 from ..session.query import Query
 from ..session.session import Session
+from ..session.shard_crossing import refuse_crossing
 from ..session.shard_face import Face
 from ..state.instance import InstanceState
 from ..state.sharded import ShardedIdentityMap
@@ -213,6 +214,12 @@ class ShardedSession(Session):
                 shard_id = self.shard_of(moves.state_in(instance), instance)
             else:
                 shard_id = self.shard_chooser(mapper, None, clause=clause)
+                if shard_id is None:
+                    raise InvalidRequestError(
+                        "Which shard is meant? There is no object here by which the shard_chooser could tell, and it "
+                        "returned None. Name the shard with bind_arguments={'shard_id': ...}, as execute() takes it, "
+                        "or write objects."
+                    )
         return self._bind_of(shard_id)
 
     def _bind_of(self, shard_id: Any) -> Any:
@@ -250,8 +257,12 @@ class ShardedSession(Session):
         """Return the shard that an object belongs to; it is chosen now for an object without a row."""
         if state.pk is not None and (token := state.identity_token) is not None:
             return token
-        shard_id = self.shard_chooser(state.mapper, instance)
-        self._bind_of(shard_id)
+        try:
+            shard_id = self.shard_chooser(state.mapper, instance)
+            self._bind_of(shard_id)
+        except Exception as error:
+            error.add_note(f"(raised when a shard was chosen for {state.describe()})")
+            raise
         state.set_extra("token", shard_id)
         return shard_id
 
@@ -310,6 +321,33 @@ class ShardedSession(Session):
                 "to the session, for which the shard_chooser decides."
             )
         return spreading.execute(self, faces, statement, params or None, options, bind_arguments, marks)
+
+    # -- writing -----------------------------------------------------------------------------
+
+    def flush(self, objects: Iterable[Any] | None = None) -> None:
+        """Write what is new, changed and deleted, each object on its shard; see :meth:`Session.flush`.
+
+        :raises InvalidRequestError: an object refers to one on another shard, where its own looks for it.
+        """
+        if self.lazy_loads_stay and not self._flushing:
+            with self._guard("flush()"):
+                refuse_crossing(self, [*self._new.items(), *self.identity_map.modified.items()])
+        super().flush(objects)
+
+    def bulk_save_objects(
+        self,
+        objects: Iterable[object],
+        return_defaults: bool = False,
+        update_changed_only: bool = True,
+        preserve_order: bool = True,
+    ) -> None:
+        """Insert or update the rows of objects, each on its shard; see :meth:`Session.bulk_save_objects`."""
+        by_shard: dict[Any, list[Any]] = {}
+        for instance in as_several(objects, "bulk_save_objects()", "one object is [obj]"):
+            by_shard.setdefault(self.shard_of(moves.state_in(instance), instance), []).append(instance)
+        for shard_id, together in by_shard.items():
+            face: Any = self._face(shard_id)
+            bulk.save_objects(face, together, return_defaults, update_changed_only)
 
     def _elsewhere(self, statement: Any, state: InstanceState | None) -> list[Face]:
         """Return the shards on which a relationship is looked for, where that is for the program to say."""

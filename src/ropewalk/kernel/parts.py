@@ -5,10 +5,11 @@ It belongs to ``core.py``, and stands apart for its length: Core has no public w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
-from sqlalchemy import FromClause, Join
+from sqlalchemy import CTE, FromClause, Join, Select, Subquery
+from sqlalchemy.sql import visitors
 
 
 def limits_of(statement: Any) -> tuple[int | None, int | None]:
@@ -69,6 +70,16 @@ def locks_rows(statement: Any) -> bool:
 def is_distinct(statement: Any) -> bool:
     """Whether a SELECT leaves out rows that it has given."""
     return bool(statement._distinct)
+
+
+def subqueries_in(statement: Any) -> Iterator[Any]:
+    """Yield the SELECTs that stand in the FROM clause, of subqueries and common table expressions."""
+    named = [*getattr(statement, "_from_obj", ()), *(target for target, *_ in getattr(statement, "_setup_joins", ()))]
+    named += [getattr(column, "table", None) for column in getattr(statement, "_raw_columns", ())]
+    for clause in named:
+        for part in () if clause is None else visitors.iterate(clause) if hasattr(clause, "get_children") else ():
+            if isinstance(part, (Subquery, CTE)) and isinstance(part.element, Select):
+                yield part.element
 
 
 def named_alias(selectable: FromClause, name: str | None, flat: bool = False) -> FromClause:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Connection, Engine
 
-from ..exc import InvalidRequestError, SAWarning
+from ..exc import InvalidRequestError, NoTwoPhaseError, SAWarning
 from .forks import remember
 from .holders import here
 from .undone import listen_to_failures
@@ -104,7 +104,14 @@ def _enter(transaction: SessionTransaction, entry: Entry) -> None:
 
 def _begin(transaction: SessionTransaction, connection: Connection, owned: bool) -> Entry:
     if transaction.session.twophase:
-        return Entry(connection, connection.begin_twophase(), True, owned)
+        try:
+            return Entry(connection, connection.begin_twophase(), True, owned)
+        except NotImplementedError:
+            raise NoTwoPhaseError(
+                f"{connection.engine!r} cannot take part in this session, which has twophase=True: "
+                f"{connection.dialect.name} has no two-phase commit, as PostgreSQL, MySQL and MariaDB have. Leave "
+                f"twophase=True out, or give its classes a session of their own."
+            ) from None
     if not connection.in_transaction():
         return Entry(connection, connection.begin(), True, owned)
     if owned:  # a listener was the first to use it

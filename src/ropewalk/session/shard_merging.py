@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Select, func, types
 from sqlalchemy.sql import operators
-from sqlalchemy.sql.elements import Grouping, Label, UnaryExpression
+from sqlalchemy.sql.elements import Grouping, Label, Over, UnaryExpression, WithinGroup
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import Exists, ScalarSelect, SelectBase
 
@@ -26,6 +26,7 @@ from ..kernel.parts import (
     has_having,
     is_distinct,
     limits_of,
+    subqueries_in,
     with_columns_added,
     with_columns_replaced,
 )
@@ -40,15 +41,23 @@ With True it is only asked which are equal, as those are that a collation folds;
 _ADDED = {"count", "sum"}
 _CHOSEN = {"min": min, "max": max}
 _KNOWN = {*_ADDED, *_CHOSEN, "avg"}
+_OTHERS = frozenset(
+    "group_concat string_agg array_agg json_agg jsonb_agg json_arrayagg json_group_array json_object_agg "
+    "jsonb_object_agg json_objectagg json_group_object xmlagg total stddev stddev_pop stddev_samp std variance var_pop "
+    "var_samp bool_and bool_or every bit_and bit_or bit_xor corr covar_pop covar_samp median mode percentile_cont "
+    "percentile_disc any_value row_number rank dense_rank ntile".split()
+)
+"""Aggregates, and what counts rows, that cannot be put together from what each shard says."""
 
 
 class OrderKey:
     """One member of ORDER BY.
 
     :ivar nulls_first: None where the statement does not say.
+    :param selected: the SELECT list, of which it may name a label.
     """
 
-    def __init__(self, clause: Any) -> None:
+    def __init__(self, clause: Any, selected: Sequence[Any] = ()) -> None:
         self.descending = False
         self.nulls_first: bool | None = None
         while True:
@@ -64,6 +73,9 @@ class OrderKey:
                 clause = clause.element
             else:
                 break
+        if clause.__visit_name__ == "textual_label_reference":
+            named = [column for column in selected if getattr(column, "name", None) == clause.element]
+            clause = named[0] if named else clause
         if clause.__visit_name__ in ("textual_label_reference", "textclause"):
             raise cannot(f"an order given as text ({getattr(clause, 'element', clause)!s}); give the column itself")
         self.expression = clause.element if isinstance(clause, Label) else clause
@@ -99,13 +111,20 @@ class Fan:
         if distinct_on(statement):
             raise cannot("DISTINCT ON")
         self.distinct = is_distinct(statement)
-        self.keys = [OrderKey(clause) for clause in order_of(statement)]
         columns = self.given = raw_columns(statement)
+        self.keys = [OrderKey(clause, columns) for clause in order_of(statement)]
         self.width = len(columns)
         self.columns: list[Column] | None = None
         self._extra: list[Any] = []
         self._counted: int | None = None  # where the values stand that count(distinct ...) counts
-        if any(aggregated(column) for column in columns):
+        is_aggregating = any(aggregated(column) for column in columns)
+        for subquery in subqueries_in(statement):
+            if limits_of(subquery) != (None, None) or (is_aggregating and is_distinct(subquery)):
+                raise cannot(
+                    "a subquery in FROM with LIMIT, OFFSET or DISTINCT, of which each shard has one of its own "
+                    "(Query.count() makes one)"
+                )
+        if is_aggregating:
             self.statement = self._aggregating(statement, columns)
         else:
             self.statement = self._plain(statement)
@@ -286,7 +305,10 @@ def counted_values(column: Any) -> Any:
 
 def aggregated(expression: Any) -> bool:
     """Whether an expression has an aggregate in it, other than in a SELECT of its own."""
-    if kind_of(unlabelled(expression)) is not None:
+    inner = unlabelled(expression)
+    if kind_of(inner) is not None or isinstance(inner, (Over, WithinGroup)):
+        return True
+    if isinstance(inner, FunctionElement) and getattr(inner, "name", "").lower() in _OTHERS:
         return True
     if isinstance(expression, (SelectBase, ScalarSelect)) or getattr(expression, "is_selectable", False):
         return False

@@ -446,6 +446,10 @@ class TestRoped:
             assert inner() is session
             assert savepoint() is session
 
+    def test_a_property_has_it_below(self, jenny):
+        with pytest.raises(ArgumentError, match="below @property"):
+            jenny.roped(property(lambda self: 1))
+
     def test_what_is_no_function_is_refused(self, jenny):
         with pytest.raises(ArgumentError, match="Customer"):
             jenny.roped(Customer)

@@ -96,6 +96,25 @@ def test_what_cannot_be_awaited_is_refused(database):
         with pytest.raises(InvalidRequestError, match="async with"), jenny.tied():
             pass
 
+        @jenny.roped
+        def function():
+            return jenny.session
+
+        @jenny.roped
+        def generator():
+            yield jenny.session
+
+        for call in (function, lambda: list(generator())):
+            with pytest.raises(InvalidRequestError, match="@jenny.roped on an async function"):
+                call()
+        async with jenny.tied() as session:
+            assert function() is session  # in a scope that can await its end
+            await session.execute(text("SELECT 1"))
+            with pytest.raises(InvalidRequestError, match="await session.close"):
+                jenny.remove()
+            await session.close()
+            assert jenny.session is session
+
     run(work, database)
 
 

@@ -43,7 +43,7 @@ class RopeMiddleware:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        ours: Scope[Any] = Scope(self.jenny, self.options)
+        ours: Scope[Any] = Scope(self.jenny, self.options, is_async=True)
         ours.open(sys._getframe(), "roped", (scope.get("path") or "/", 0, scope.get("method") or scope["type"]))
         answered: BaseException | None = None
 

@@ -35,7 +35,7 @@ def session_dependency(jenny: SessionJenny[Any], *, commit: bool = False) -> Cal
     where = place_of(sys._getframe(1))
 
     async def session() -> AsyncIterator[Any]:
-        scope: Scope[Any] = Scope(jenny, options)
+        scope: Scope[Any] = Scope(jenny, options, is_async=True)
         rope = scope.open(sys._getframe(), "with", where)
         try:
             yield rope.session

@@ -30,6 +30,7 @@ class Handed(Scope[Any]):
         self._is_async = inspect.iscoroutinefunction(getattr(type(session), "close", None))
         waiting = TiedRope(rope.jenny, "transferred", (rope.filename, rope.lineno, rope.function), rope.token)
         waiting._session, rope._session = session, None
+        waiting.awaits = rope.awaits
         waiting.read_only = rope.read_only
         waiting.commits = int(commit)
         self._waiting: TiedRope | None = waiting

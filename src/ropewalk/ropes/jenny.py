@@ -368,7 +368,7 @@ class SessionJenny(scoped_session[S]):
             self._sharing[rope.token] += 1
             return shared[rope.token]
         session: Any = self.session_factory(**arguments)
-        if rope.kind not in EXPLICIT:
+        if not rope.awaits:
             refuse_async(session, "`async with jenny.tied() as session:`, or @jenny.roped on an async function")
         if shared is not None:
             shared[rope.token] = session

@@ -110,6 +110,7 @@ class TiedRope(SessionRope):
     __slots__ = (
         "_session",
         "any_task",
+        "awaits",
         "carried",
         "commits",
         "displaced",
@@ -155,6 +156,7 @@ class TiedRope(SessionRope):
         self.is_open = True
         self.is_plain = token is None and not jenny._has_limits()  # found without a further look
         self.any_task = self.follows = self.shared = self.read_only = False
+        self.awaits = False  # at its end, as asynchronous sessions need it
         self.carried = False  # by a fork, from the parent process
         self.commits = self.statements = 0
         self.warned = False
@@ -225,7 +227,11 @@ class TiedRope(SessionRope):
         return f"{self.filename}:{self.lineno} in {self.function}"
 
     def remove(self) -> None:
-        """Close the session; the rope stays tied, and the next use makes another one."""
+        """Close the session; the rope stays tied, and the next use makes another one.
+
+        :raises InvalidRequestError: the session is asynchronous.
+        """
+        refuse_async(self._session, "`await session.close()`, after which the same session can be used again")
         session, self._session = self._session, None
         if session is not None and self.jenny._lets_go(self, session):
             session.close()
@@ -329,6 +335,6 @@ def refuse_async(session: Any, instead: str) -> None:
     """Refuse a session whose ``close()`` must be awaited, where nothing can be awaited."""
     if inspect.iscoroutinefunction(getattr(type(session), "close", None)):
         raise InvalidRequestError(
-            f"{type(session).__name__} is asynchronous, and must be awaited to be closed, which cannot be done when a "
-            f"function is left. Use {instead}."
+            f"{type(session).__name__} is asynchronous: it must be awaited to be closed, which cannot be done here. "
+            f"Use {instead}."
         )

@@ -22,6 +22,8 @@ def rope_function(jenny: SessionJenny[Any], options: Options, function: Any) -> 
     """Wrap a function of whatever kind; a method keeps being one."""
     if isinstance(function, classmethod | staticmethod):
         return type(function)(rope_function(jenny, options, function.__func__))
+    if isinstance(function, property):
+        raise ArgumentError("@roped is for the function of a property, and so its place is below @property.")
     if isinstance(function, type) or not callable(function):
         raise ArgumentError(f"@roped is for functions, coroutines and generators, and not for {function!r}.")
     make = _plain
@@ -68,7 +70,6 @@ def _plain(jenny: SessionJenny[Any], options: Options, function: Any) -> Any:
 
     def call(*args: Any, **kwargs: Any) -> Any:
         scope = Scope(jenny, options)
-        scope._is_async = False
         scope.open(_getframe(), "roped", where)  # a frame in a variable of its own would be garbage for the collector
         if options.retries is None or not scope._owns:
             return once(args, kwargs, scope)
@@ -97,8 +98,7 @@ def _coroutine(jenny: SessionJenny[Any], options: Options, function: Any) -> Any
         return result
 
     async def call(*args: Any, **kwargs: Any) -> Any:
-        scope = Scope(jenny, options)
-        scope._is_async = True
+        scope = Scope(jenny, options, is_async=True)
         scope.open(_getframe(), "roped", where)
         retries = options.retries
         if retries is None or not scope._owns:
@@ -119,7 +119,6 @@ def _generator(jenny: SessionJenny[Any], options: Options, function: Any) -> Any
 
     def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         scope = Scope(jenny, options)
-        scope._is_async = False
         scope.open(_getframe(), "roped", where, bound=True)
         try:
             run(scope._begin(scope.rope))  # type: ignore[arg-type]
@@ -137,8 +136,7 @@ def _async_generator(jenny: SessionJenny[Any], options: Options, function: Any) 
     where = _where(function)
 
     async def call(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        scope = Scope(jenny, options)
-        scope._is_async = True
+        scope = Scope(jenny, options, is_async=True)
         scope.open(_getframe(), "roped", where, bound=True)
         steps = function(*args, **kwargs)
         try:

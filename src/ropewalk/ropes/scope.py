@@ -34,12 +34,12 @@ class Scope(Generic[S]):
 
     __slots__ = ("_commits", "_is_async", "_owns", "_savepoint", "jenny", "options", "rope")
 
-    def __init__(self, jenny: SessionJenny[S], options: Options) -> None:
+    def __init__(self, jenny: SessionJenny[S], options: Options, is_async: bool = False) -> None:
         self.jenny = jenny
         self.options = options
         self.rope: TiedRope | None = None
         self._savepoint: Any = None
-        self._is_async = False
+        self._is_async = is_async
 
     # -- with --------------------------------------------------------------------------------
 
@@ -49,7 +49,7 @@ class Scope(Generic[S]):
         rope = self.open(frame, "with")
         try:
             session = rope.session
-            refuse_async(session, "`async with`")
+            refuse_async(session, "`async with`")  # one that it joins
             run(self._begin(rope))
         except BaseException:
             self._give_up(rope)
@@ -115,6 +115,7 @@ class Scope(Generic[S]):
         # "supports" and "never" work without a transaction of this scope's.
         self._commits = options.commit and propagation not in ("supports", "never")
         rope.commits = int(self._commits)
+        rope.awaits = self._is_async
         rope.shared = options.shared
         rope.read_only = options.read_only
         self._make_visible(rope, frame, bound)

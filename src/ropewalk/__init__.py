@@ -152,6 +152,7 @@ if TYPE_CHECKING:
     from .session.dynamic import AppenderMixin, AppenderQuery
     from .session.query import Query
 
+identity_key = Session.identity_key
 Synonym = SynonymProperty
 Relationship = RelationshipProperty
 
@@ -260,6 +261,7 @@ __all__ = [
     "foreign",
     "func",
     "has_inherited_table",
+    "identity_key",
     "immediateload",
     "insert",
     "inspect",

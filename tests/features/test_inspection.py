@@ -13,6 +13,7 @@ from ropewalk import (
     class_mapper,
     column_property,
     configure_mappers,
+    identity_key,
     inspect,
     mapped_column,
     object_mapper,
@@ -308,3 +309,13 @@ def test_core_understands_mapped_classes_in_its_own_statements(session):
     assert session.scalars(statement).all() == ["oak"]
     assert session.connection().scalars(statement).all() == ["oak"]
     assert session.scalars(select(Tree)).one() is session.get(Tree, 1)
+
+
+def test_attributes_of_synonyms_and_aliases_tell_what_they_are():
+    found = inspect(Tree)
+    other = aliased(Tree)
+    assert str(other.kind) == "aliased(Tree).kind"
+    assert Tree.species.original_property is found.synonyms.species
+    assert not (found.is_instance or found.is_selectable or inspect(other).is_selectable)
+    assert Tree.kind.get_history(Tree(kind="oak")).added == ["oak"]
+    assert identity_key(Tree, 5) == (Tree, (5,), None)

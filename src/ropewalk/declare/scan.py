@@ -16,6 +16,7 @@ from .annotations import Annotation, annotations_of, is_class_var, read_annotati
 from .columns import MappedColumn
 from .declared import DeclaredDirective
 from .door import mapper_of
+from .embedded import embedded_in
 from .unmapped import column_for
 
 DIRECTIVES = ("__table__", "__tablename__", "__table_args__", "__mapper_args__")
@@ -115,6 +116,12 @@ class ClassScan:
         for name, value, raw in members(base):
             if name in DIRECTIVES:
                 continue
+            embedded = embedded_in(base, name)
+            if embedded is not None:
+                # who inherits it from a mapped class has it already
+                if name not in self.body and not any(name in m.props for m in map(mapper_of, self.class_.__mro__) if m):
+                    copied[name] = copy_of(embedded) if isinstance(embedded, (Column, MappedColumn)) else embedded
+                continue
             if value is None and not self.has_table and raw is not None:
                 # `note = None` in the class leaves the mixin's column out
                 if name in self.body or getattr(self.class_, name, None) is not None:
@@ -148,6 +155,10 @@ class ClassScan:
 
     def _own(self, name: str, value: Any, raw: Any) -> None:
         """Take in an attribute of the class itself."""
+        embedded = embedded_in(self.class_, name)
+        if embedded is not None:
+            self.attributes[name] = embedded
+            return
         required = (
             not self.allow_unmapped
             and not self.is_dataclass

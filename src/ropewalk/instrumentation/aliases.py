@@ -19,6 +19,7 @@ class AliasedInsp(CacheKeyed):
     is_mapper = False
     is_aliased_class = True
     is_instance = False
+    is_selectable = False
 
     def __init__(
         self,

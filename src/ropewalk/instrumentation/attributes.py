@@ -197,8 +197,13 @@ class QueryableAttribute(_Attribute[T_co]):
 
     __hash__ = object.__hash__
 
+    def get_history(self, instance: object, passive: Any = None) -> Any:
+        """Return what was added to the attribute of an object, and deleted from it, since the last flush."""
+        return state_of(instance).history(self.key)  # type: ignore[union-attr]
+
     def __str__(self) -> str:
-        return f"{self.class_.__name__}.{self.key}"
+        name = self.class_.__name__
+        return f"aliased({name}).{self.key}" if self.parent.is_aliased_class else f"{name}.{self.key}"
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self}>"
@@ -261,6 +266,11 @@ class SynonymAttribute(QueryableAttribute[T_co]):
         self.target = prop.name
         self.property = mapper.props.get(prop.name, prop)
         self.descriptor = prop.descriptor
+
+    @property
+    def original_property(self) -> Any:
+        """The property of this name itself, where ``property`` is that of the attribute it stands for."""
+        return self.prop
 
     @property
     def _proxied(self) -> Any:

@@ -44,7 +44,7 @@ class Mapper(CacheKeyed, Generic[T]):
     """
 
     is_mapper = True
-    is_aliased_class = False
+    is_aliased_class = is_instance = is_selectable = False
 
     dispatch: Any  # of instrumentation/events.py
     tells_rows = False  # whether somebody listens to rows being written

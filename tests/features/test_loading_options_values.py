@@ -5,7 +5,7 @@ import pickle
 import pytest
 from databases import count_statements
 from shop import Customer, Item, Node, Order, fill
-from sqlalchemy import ForeignKeyConstraint, event, func
+from sqlalchemy import ForeignKeyConstraint, Integer, TypeDecorator, bindparam, event, func
 
 from ropewalk import (
     DeclarativeBase,
@@ -265,3 +265,34 @@ def test_of_two_functions_that_make_the_same_each_is_pickled_as_itself(shop):
             copy = pickle.loads(pickle.dumps(customer))
             session.add(copy)
             assert ids(copy.orders) == expected
+
+
+class Odd:
+    """A value that cannot be compared, as arrays cannot."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def __eq__(self, other):
+        raise TypeError("not as a whole")
+
+    __hash__ = object.__hash__
+
+
+class OddInteger(TypeDecorator):
+    impl = Integer
+    cache_ok = True
+
+    def process_bind_param(self, value, dialect):
+        return value.number
+
+
+def test_values_that_cannot_be_compared(shop):
+    def query(least):
+        criterion = Order.id > bindparam(None, Odd(least), type_=OddInteger())
+        return select(Customer).options(with_loader_criteria(Order, criterion)).where(Customer.id == 1)
+
+    with Session(shop) as session:
+        customer = session.scalars(query(2)).one()
+        assert session.scalars(query(1)).one() is customer
+        assert ids(customer.orders) == [3]

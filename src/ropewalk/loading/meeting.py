@@ -37,7 +37,7 @@ def meet_again(state: InstanceState, former: Peers, peers: list[InstanceState], 
     found: list[InstanceState] = peers
     if first is not None and first.wishes and not (populate and second and second.wishes):
         if first is second:
-            if former.values != values:
+            if not _same(former.values, values):
                 return  # a query of the same kind, for other values
         else:
             node = _together(first, second, populate or state.expired)
@@ -54,10 +54,17 @@ def _list_for(keeper: Peers, node: Node, first: Mapping[str, Any] | None, second
     if keeper.met is None:
         keeper.met = []
     for known in keeper.met:
-        if known.node is node and known.values == values:
+        if known.node is node and _same(known.values, values):
             return known
     keeper.met.append(found := Peers(node, keeper.alone, values))
     return found
+
+
+def _same(values: Mapping[str, Any] | None, others: Mapping[str, Any] | None) -> bool:
+    try:
+        return bool(values == others)
+    except Exception:  # values such as arrays, which cannot be compared as a whole
+        return False
 
 
 @forget_with

@@ -38,8 +38,8 @@ class Mapper(CacheKeyed, Generic[T]):
     :param include_properties: map only these columns.
     :param exclude_properties: map all columns but these.
     :param column_prefix: put this before each attribute name taken from a column.
-    :param eager_defaults: fetch values that the database made in the same statement:
-        ``True``, ``False``, or ``"auto"`` for INSERT with RETURNING.
+    :param eager_defaults: fetch values that the database made in the flush: ``True``, by RETURNING or by a SELECT
+        after it; ``False``; or ``"auto"``, where an INSERT can bring them back.
     :raises ArgumentError: no primary key, unknown columns, clashing names.
     """
 

@@ -1,7 +1,8 @@
-"""Values that the database made and that other rows of the same flush refer to.
+"""Values that the database made and that are wanted in the same flush.
 
 A foreign key may refer to a column that is no primary key and has its value from a default of the
 server. What an INSERT brings back of such columns goes into the objects at once; what it leaves is selected.
+So is all that ``eager_defaults=True`` asks for, where a statement cannot bring it back.
 """
 
 from __future__ import annotations
@@ -34,9 +35,17 @@ def sources_of(dependencies: Dependencies) -> frozenset[str]:
 
 
 def fetch_now(
-    plan: TablePlan, columns: Iterable[Column[Any]], batch: Batch, connection: Connection, journal: Journal
+    plan: TablePlan,
+    columns: Iterable[Column[Any]],
+    batch: Batch,
+    connection: Connection,
+    journal: Journal,
+    at_once: bool = True,
 ) -> None:
-    """Select columns of rows that were just inserted, and put their values into the objects."""
+    """Select columns of rows that were just written, for their objects.
+
+    :param at_once: put the values into the objects now, and not when the flush is over.
+    """
     pk, columns = plan.pk_columns, list(columns)
     keys = [tuple([values[key] for key in plan.pk_keys]) for values in batch.objects]
     found: dict[Row, Row] = {}
@@ -48,4 +57,7 @@ def fetch_now(
             found[tuple(row[: len(pk)])] = tuple(row[len(pk) :])
     for place, column in enumerate(columns):
         values = [found[key][place] if key in found else None for key in keys]
-        journal.fill(plan.columns[column], batch.objects, values, replaces=True)
+        if at_once:
+            journal.fill(plan.columns[column], batch.objects, values, replaces=True)
+        else:
+            journal.fetched(plan.columns[column], batch.objects, values)

@@ -128,6 +128,9 @@ def _leave(
     if needed := [column for column in left if plan.columns[column] in journal.sources]:
         fetch_now(plan, needed, batch, connection, journal)
         left = [column for column in left if column not in needed]
+    if left and plan.mapper.eager_defaults is True:
+        fetch_now(plan, left, batch, connection, journal, at_once=False)
+        left = []
     journal.outdated(batch.states, batch.objects, [plan.columns[column] for column in left])
 
 
@@ -173,6 +176,8 @@ def _insert_expressions(shape: InsertShape, batch: Batch, connection: Connection
     if fetches:
         _take(shape, fetches, batch, [found], journal)
     _leave(shape, fetches, batch, connection, journal)
-    journal.outdated(
-        batch.states, batch.objects, [shape.plan.columns[column] for column in computed if column not in wanted]
-    )
+    unknown = [column for column in computed if column not in wanted]
+    if unknown and shape.plan.mapper.eager_defaults is True:
+        fetch_now(shape.plan, unknown, batch, connection, journal, at_once=False)
+    else:
+        journal.outdated(batch.states, batch.objects, [shape.plan.columns[column] for column in unknown])

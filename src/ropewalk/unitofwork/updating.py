@@ -12,6 +12,7 @@ from .batches import Batch, send
 from .changes import ChangeSet, changed_keys, differs
 from .defaults import onupdate_values
 from .errors import check_matched, explain, refuse_null_keys
+from .given import fetch_now
 from .journal import Journal
 from .plan import Row, TablePlan, UpdateShape, Values, plan_of
 from .roads import update_road
@@ -147,7 +148,7 @@ def send_updates(shape: UpdateShape, batch: Batch, connection: Connection, journ
             for _, _, count in send(part, update_road, connection, journal):
                 matched = -1 if count < 0 or matched < 0 else matched + count
             check_matched("UPDATE", part, matched, connection)
-    _note(shape, batch, journal, refreshed)
+    _note(shape, batch, journal, refreshed, connection)
     if shape.fetches_version:
         fetch_versions(plan, batch, connection, journal)
 
@@ -202,13 +203,15 @@ def _update_expressions(batch: Batch, connection: Connection, journal: Journal) 
         else:
             journal.fetched(key, batch.objects, [value])
     outdated = [plan.columns[column] for column in computed if column not in fetches]
-    _note(shape, batch, journal, (*outdated, *refreshed))
+    _note(shape, batch, journal, (*outdated, *refreshed), connection)
     version = plan.version
     if version is not None and (shape.fetches_version or version.key in outdated):
         fetch_versions(plan, batch, connection, journal)
 
 
-def _note(shape: UpdateShape, batch: Batch, journal: Journal, outdated: tuple[str, ...]) -> None:
+def _note(
+    shape: UpdateShape, batch: Batch, journal: Journal, outdated: tuple[str, ...], connection: Connection
+) -> None:
     """Note what is to be taken over once the flush has succeeded."""
     journal.updated.update(dict.fromkeys(batch.states))
     first = len(shape.keys)
@@ -220,6 +223,10 @@ def _note(shape: UpdateShape, batch: Batch, journal: Journal, outdated: tuple[st
             place = first + len(shape.onupdates)
             journal.fill(version.key, batch.objects, [row[place] for row in batch.rows], replaces=True)
         outdated = tuple([key for key in outdated if key != version.key])
+    if outdated and shape.plan.mapper.eager_defaults is True:
+        columns = [shape.plan.column_of[key] for key in outdated]
+        fetch_now(shape.plan, columns, batch, connection, journal, at_once=False)
+        outdated = ()
     journal.outdated(batch.states, batch.objects, outdated)
     if not set(shape.plan.mapper.pk_keys).isdisjoint(shape.keys):
         journal.rekeyed.extend(batch.states)

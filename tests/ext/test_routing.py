@@ -5,7 +5,7 @@ import threading
 import pytest
 import replicas
 from databases import Unavailable, count_statements
-from sqlalchemy import String, create_engine, delete, func, insert, select, text, update
+from sqlalchemy import Sequence, String, create_engine, delete, func, insert, select, text, update
 
 from ropewalk import DeclarativeBase, Mapped, mapped_column, sessionmaker
 from ropewalk.exc import ArgumentError
@@ -75,8 +75,11 @@ def test_reads_go_to_a_replica_and_stay_there_for_the_transaction(session):
         lambda s: s.scalars(select(Beacon).with_for_update()).all(),
         lambda s: s.bulk_insert_mappings(Beacon, [{"id": 2, "name": "new"}]),
         lambda s: s.connection(),
+        lambda s: s.connection(Beacon),
+        lambda s: s.connection(bind_arguments={"mapper": Beacon}),
+        lambda s: s.upsert(Beacon(id=1, name="primary")) and s.flush(),
     ],
-    ids=["flush", "insert", "update", "delete", "core", "query", "text", "get", "lock", "bulk", "connection"],
+    ids="flush insert update delete core query text get lock bulk connection of-mapper of-argument upsert".split(),
 )
 def test_after_a_write_all_goes_to_the_primary_until_the_transaction_ends(session, write):
     assert asked(session) == "replica"
@@ -84,6 +87,26 @@ def test_after_a_write_all_goes_to_the_primary_until_the_transaction_ends(sessio
     assert asked(session) == "primary"
     session.rollback()
     assert asked(session) == "replica"
+
+
+def test_a_connection_may_be_asked_for_that_only_reads(session):
+    reads = {"role": "replica"}
+    assert session.connection(bind_arguments=reads).scalar(text("SELECT name FROM beacon")) == "replica"
+    assert session.connection(Beacon, bind_arguments=reads).scalar(text("SELECT name FROM beacon")) == "replica"
+    assert asked(session) == "replica"
+
+
+def test_the_next_value_of_a_sequence_is_a_write(two):
+    counter = Sequence("counter")
+    with RoutingSession(two[0], [two[1]]) as session:
+        assert session.get_bind(clause=select(Beacon)) is two[1]
+        assert session.get_bind(clause=select(counter.next_value())) is two[0]
+
+
+@pytest.mark.parametrize("primary", ["sqlite://", None, []])
+def test_what_is_no_engine_is_named_as_the_primary(two, primary):
+    with pytest.raises(ArgumentError, match="primary must be an Engine"):
+        RoutingSession(primary, [two[1]])
 
 
 def test_an_autoflush_before_a_query_is_a_write(session):

@@ -16,7 +16,7 @@ import math
 import random
 import time
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,10 +25,11 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.dml import UpdateBase
+from sqlalchemy.sql.functions import next_value
 
 from ..exc import ArgumentError
 from ..kernel.parts import locks_rows
-from ..session.arguments import as_function, as_several, check_number
+from ..session.arguments import as_function, as_several, check_number, check_options
 from ..session.binds import check_bind
 from ..session.positions import Positions, check_token, positions_for
 from ..session.session import Session
@@ -71,7 +72,6 @@ class RoutingSession(Session):
     ) -> None:
         if "bind" in kw:
             raise ArgumentError("A RoutingSession has primary= and replicas= in place of bind=.")
-        super().__init__(primary, **kw)
         replicas = tuple(as_several(replicas, "replicas=", "one replica is [engine]"))
         check_number(wait, "wait=")
         check_number(retry_after, "retry_after=")
@@ -82,6 +82,7 @@ class RoutingSession(Session):
             check_bind(engine, "primary" if engine is primary else "replicas")
             if not isinstance(engine, Engine):
                 raise ArgumentError(f"RoutingSession: primary and replicas must be Engines; got {engine!r}.")
+        super().__init__(primary, **kw)
         self.primary = primary
         self.replicas = replicas
         self.positions = positions or positions_for(primary.dialect)
@@ -127,7 +128,7 @@ class RoutingSession(Session):
             return True
         if not getattr(clause, "is_select", False) or getattr(clause, "is_text", False):
             return role != "replica"
-        return any(isinstance(part, UpdateBase) for part in visitors.iterate(clause))
+        return any(isinstance(part, (UpdateBase, next_value)) for part in visitors.iterate(clause))
 
     @contextmanager
     def on_primary(self) -> Iterator[RoutingSession]:
@@ -199,6 +200,19 @@ class RoutingSession(Session):
         super()._after_transaction()
 
     # -- reads and writes that do not say what they are ---------------------------------------------
+
+    def connection(
+        self,
+        mapper: Any = None,
+        bind_arguments: Mapping[str, Any] | None = None,
+        execution_options: Mapping[str, Any] | None = None,
+    ) -> Connection:
+        """Return the connection of the current transaction to the primary, for whatever purpose.
+
+        ``bind_arguments={"role": "replica"}`` asks for one that only reads.
+        """
+        check_options(execution_options, bind_arguments)
+        return super().connection(mapper, {"role": "primary", **(bind_arguments or {})}, execution_options)
 
     def get(self, entity: Any, ident: Any, *, with_for_update: Any = None, **kw: Any) -> Any:
         """Return the object with that primary key; see :meth:`Session.get`."""

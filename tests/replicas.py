@@ -110,7 +110,7 @@ class _MariaDB:
         for number, name in enumerate(("primary", "replica")):
             subprocess.run(
                 [install, "--no-defaults", f"--datadir={folder / name}", "--auth-root-authentication-method=normal",
-                 "--skip-test-db", "--user=root"],
+                 "--skip-test-db", f"--tmpdir={folder}", "--user=root"],
                 check=True,
                 capture_output=True,
             )  # fmt: skip

@@ -73,7 +73,7 @@ class OwnMariaDB:
         self._folder, self._server = folder, server
         subprocess.run(
             [install, "--no-defaults", f"--datadir={folder / 'data'}", "--auth-root-authentication-method=normal",
-             "--user=root"],
+             f"--tmpdir={folder}", "--user=root"],  # two that are set up at a time share no files
             check=True,
             capture_output=True,
         )  # fmt: skip
@@ -87,7 +87,7 @@ class OwnMariaDB:
         self._process = subprocess.Popen(
             [self._server, "--no-defaults", f"--datadir={self._folder / 'data'}", f"--port={self._port}",
              "--bind-address=127.0.0.1", f"--socket={self._folder / 's'}", f"--pid-file={self._folder / 'pid'}",
-             "--user=root", "--innodb-buffer-pool-size=16M", "--innodb-flush-log-at-trx-commit=2",
+             f"--tmpdir={self._folder}", "--user=root", "--innodb-buffer-pool-size=16M", "--innodb-flush-log-at-trx-commit=2",
              "--innodb-rollback-on-timeout=ON", "--innodb-lock-wait-timeout=1"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

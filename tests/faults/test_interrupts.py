@@ -79,7 +79,7 @@ EARLIER = {**BEFORE, 4: 1}
 
 
 @pytest.mark.usefixtures("quick_collector")
-@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, GeneratorExit, MemoryError])
 @pytest.mark.parametrize("what", ["flush", "commit", "rollback"])
 def test_interrupted_at_any_line(bank, what, error):
     reset(bank)

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, String, event, func
+from sqlalchemy import Engine, ForeignKey, String, delete, event, func, update
 
-from ropewalk import DeclarativeBase, Mapped, Mapper, QueryableAttribute, Session, mapped_column, select, sessionmaker
+from ropewalk import (
+    DeclarativeBase,
+    Mapped,
+    Mapper,
+    Query,
+    QueryableAttribute,
+    Session,
+    attributes,
+    events,
+    mapped_column,
+    relationship,
+    select,
+    sessionmaker,
+)
 from ropewalk.exc import PendingRollbackError
 
 
@@ -22,6 +36,14 @@ class Knot(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(30))
     size: Mapped[int | None] = mapped_column(default=5)
+    ends: Mapped[set[End]] = relationship(cascade="all, delete-orphan")
+
+
+class End(Base):
+    __tablename__ = "knot_end"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    knot_id: Mapped[int] = mapped_column(ForeignKey("knot.id"))
 
 
 class Fault(Exception):
@@ -32,12 +54,30 @@ def work(session: Session) -> None:
     """Make every kind of event happen."""
     kept, gone = session.scalars(select(Knot).order_by(Knot.id)).all()
     session.expire(kept)
+    session.refresh(kept)
+    session.expunge(kept)
+    session.add(kept)
     kept.name = "changed"
+    attributes.flag_modified(kept, "name")
     session.delete(gone)
-    session.add_all([Knot(name="new"), Knot(name="newer")])
+    new, lost = Knot(name="new"), Knot(name="lost")
+    assert new.size is None
+    session.add_all([new, Knot(name="newer"), lost])
+    session.expunge(lost)
+    new.ends.add(end := End())
+    new.ends.add(end)
+    new.ends.remove(end)
+    new.ends = {end, End()}
     session.flush()
+    assert pickle.loads(pickle.dumps(kept)).name == "changed"
+    nobody = Knot.name == "nobody"
+    session.execute(update(Knot).where(nobody).values(size=1))
+    session.execute(delete(Knot).where(nobody))
+    query = session.query(Knot).filter(nobody)
+    assert (query.all(), query.update({"size": 1}), query.delete()) == ([], 0, 0)
     with session.begin_nested() as savepoint:
         session.add(newest := Knot(name="newest"))
+        session.delete(new)
         session.flush()
         savepoint.rollback()
         assert newest.name == "newest"
@@ -59,6 +99,13 @@ OF_SESSIONS = {
     "do_orm_execute": False,
     "after_begin": False,
     "after_transaction_create": False,
+    "after_transaction_end": False,
+    "pending_to_transient": False,
+    "persistent_to_detached": False,
+    "detached_to_persistent": False,
+    "deleted_to_persistent": False,
+    "after_bulk_update": False,
+    "after_bulk_delete": False,
     "before_commit": False,
     "after_rollback": False,
     "after_soft_rollback": False,
@@ -66,7 +113,26 @@ OF_SESSIONS = {
     "deleted_to_detached": True,
 }
 OF_MAPPERS = ["before_insert", "after_insert", "before_update", "after_update", "before_delete", "after_delete"]
-OF_OBJECTS = ["init", "load", "refresh_flush", "expire"]
+OF_OBJECTS = ["init", "load", "refresh", "refresh_flush", "expire", "pickle", "unpickle"]
+OF_ATTRIBUTES = {
+    "set": Knot.name,
+    "init_scalar": Knot.size,
+    "modified": Knot.name,
+    "init_collection": Knot.ends,
+    "append": Knot.ends,
+    "append_wo_mutation": Knot.ends,
+    "remove": Knot.ends,
+    "bulk_replace": Knot.ends,
+    "dispose_collection": Knot.ends,
+}
+OF_QUERIES = ["before_compile", "before_compile_update", "before_compile_delete"]
+ELSEWHERE = {
+    events.InstanceEvents: {"first_init", "init_failure"},  # once in a process; after an error
+    events.MapperEvents: {  # when classes are mapped
+        *("instrument_class", "after_mapper_constructed", "before_mapper_configured", "mapper_configured"),
+        *("before_configured", "after_configured"),
+    },
+}
 
 
 @pytest.fixture
@@ -124,9 +190,33 @@ def test_objects(made: Engine, name: str) -> None:
     check(made, Knot, name)
 
 
-@pytest.mark.parametrize("target", [Knot.name, QueryableAttribute], ids=["one", "all"])
-def test_attributes(made: Engine, target: Any) -> None:
-    check(made, target, "set")
+@pytest.mark.parametrize("name", OF_ATTRIBUTES)
+def test_attributes(made: Engine, name: str) -> None:
+    check(made, OF_ATTRIBUTES[name], name)
+
+
+def test_all_attributes(made: Engine) -> None:
+    check(made, QueryableAttribute, "set")
+
+
+@pytest.mark.parametrize("name", OF_QUERIES)
+def test_queries(made: Engine, name: str) -> None:
+    check(made, Query, name)
+
+
+@pytest.mark.parametrize(
+    ("kind", "tested"),
+    [
+        (events.SessionEvents, OF_SESSIONS),
+        (events.MapperEvents, OF_MAPPERS),
+        (events.InstanceEvents, OF_OBJECTS),
+        (events.AttributeEvents, OF_ATTRIBUTES),
+        (events.QueryEvents, OF_QUERIES),
+    ],
+)
+def test_no_event_is_left_out(kind: Any, tested: Any) -> None:
+    names = {name for name, value in vars(kind).items() if not name.startswith("_") and callable(value)}
+    assert names - ELSEWHERE.get(kind, set()) == set(tested)
 
 
 def test_an_error_after_the_first_is_a_note_on_it(made: Engine) -> None:

@@ -424,6 +424,27 @@ def test_attributes_without_listeners_are_written_as_before() -> None:
     assert "other" in manager.plain
 
 
+@pytest.mark.parametrize("name", ["bulk_replace", "dispose_collection"])
+def test_a_collection_that_was_assigned_before_tells_of_the_next_assignment(name: str) -> None:
+    class Own(DeclarativeBase):
+        pass
+
+    class Part(Own):
+        __tablename__ = "part"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        whole_id: Mapped[int] = mapped_column(ForeignKey("whole.id"))
+
+    class Whole(Own):
+        __tablename__ = "whole"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        parts: Mapped[list[Part]] = relationship(Part)
+
+    whole, seen = Whole(parts=[Part()]), []
+    event.listen(Whole.parts, name, lambda target, *_, **kw: seen.append(target))
+    whole.parts = [Part()]
+    assert seen == [whole]
+
+
 def test_validators_see_all_of_a_collection_that_is_replaced() -> None:
     seen: list[Any] = []
 

@@ -157,6 +157,9 @@ class _Telling:
         self.own = {name: getattr(relation, name) for name in self.names}
         for name in self.names:
             setattr(relation, name, getattr(self, name))
+        special = relation.mapper.class_manager.special
+        if "write" in self.own and special.get(self.key) == self.own["write"]:  # it has been written to before
+            special[self.key] = relation.write
 
     @property
     def attribute(self) -> Any:

@@ -87,8 +87,8 @@ class OwnMariaDB:
         self._process = subprocess.Popen(
             [self._server, "--no-defaults", f"--datadir={self._folder / 'data'}", f"--port={self._port}",
              "--bind-address=127.0.0.1", f"--socket={self._folder / 's'}", f"--pid-file={self._folder / 'pid'}",
-             f"--tmpdir={self._folder}", "--user=root", "--innodb-buffer-pool-size=16M", "--innodb-flush-log-at-trx-commit=2",
-             "--innodb-rollback-on-timeout=ON", "--innodb-lock-wait-timeout=1"],
+             f"--tmpdir={self._folder}", "--user=root", "--innodb-buffer-pool-size=16M",
+             "--innodb-flush-log-at-trx-commit=2", "--innodb-rollback-on-timeout=ON", "--innodb-lock-wait-timeout=1"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )  # fmt: skip

@@ -444,5 +444,5 @@ async def test_engines_by_class_and_table(engine):
 
 @asynchronous
 async def test_sync_engine_is_refused(engine):
-    with pytest.raises(ArgumentError, match="AsyncEngine expected"):
+    with pytest.raises(ArgumentError, match="bound to an AsyncEngine"):
         AsyncSession(engine.sync_engine)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import Any
 
-from .bridge import spawn
+from .strands import spawn
 
 
 class AwaitableAttrs:

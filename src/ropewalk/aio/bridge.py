@@ -1,17 +1,13 @@
-"""Where async code and the sync core meet: Core's greenlets, its async connections, and shielded clean-up.
+"""Core's side of where async code and the sync core meet: its async engines, connections and results.
 
 This is the only file that imports ``sqlalchemy.ext.asyncio``. That package imports SQLAlchemy's ORM, which
 ``import ropewalk`` never does; it is loaded when a program asks for ``ropewalk.ext.asyncio``, and where a program
 has an AsyncEngine it is loaded already.
-
-Core's async types are found again from what they stand for by private names: an AsyncSession must give back the
-very AsyncConnection that the program has.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Generator
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
@@ -29,11 +25,10 @@ from sqlalchemy.ext.asyncio import (
     create_async_pool_from_url,
     exc,
 )
-from sqlalchemy.ext.asyncio.engine import _get_sync_engine_or_connection
 from sqlalchemy.ext.asyncio.result import _ensure_sync_result
-from sqlalchemy.util.concurrency import greenlet_spawn, in_greenlet
+from sqlalchemy.util.concurrency import in_greenlet
 
-from ..exc import InvalidRequestError
+from ..exc import ArgumentError, InvalidRequestError
 
 __all__ = [
     "AsyncBind",
@@ -53,8 +48,6 @@ __all__ = [
     "create_async_pool_from_url",
     "exc",
     "in_greenlet",
-    "run_to_completion",
-    "spawn",
     "sync_side",
 ]
 
@@ -67,20 +60,33 @@ AsyncBind = AsyncEngine | AsyncConnection
 AsyncBindNotFound: type[InvalidRequestError] = getattr(exc, "AsyncBindNotFound", InvalidRequestError)
 """A sync engine whose async one is not known; SQLAlchemy 2.0 has no class of its own for it."""
 
-spawn = greenlet_spawn
-"""``await spawn(function, ...)`` runs sync code, and awaits for it what its driver awaits. One for each call."""
-
 
 def sync_side(bind: AsyncBind) -> Engine | Connection:
     """Return the engine or connection inside an async one.
 
-    :raises ArgumentError: it is none; Core says so.
+    :raises ArgumentError: it is none.
+    :raises AsyncContextNotStarted: it is a connection that was not awaited.
     """
-    return _get_sync_engine_or_connection(bind)
+    if isinstance(bind, AsyncConnection):
+        if bind.sync_connection is None:
+            raise exc.AsyncContextNotStarted(
+                "This AsyncConnection has not begun: write await engine.connect() or async with engine.connect()."
+            )
+        return bind.sync_connection
+    try:
+        return bind.sync_engine
+    except AttributeError as err:
+        raise ArgumentError(
+            f"An AsyncSession is bound to an AsyncEngine, as of create_async_engine(), or to an AsyncConnection; got "
+            f"{bind!r}."
+        ) from err
 
 
 def async_connection(connection: Connection) -> AsyncConnection:
-    """Return the async face of a connection: the one that the program has, if it has one."""
+    """Return the async face of a connection: the one that the program has, if it has one.
+
+    Only Core knows which that is; its constructor, which is public, makes another one each time.
+    """
     return AsyncConnection._retrieve_proxy_for_target(connection)
 
 
@@ -92,33 +98,11 @@ async def buffered(result: R, method: Any) -> R:
     """
     if getattr(result, "raw", self_contained) is None:
         return result  # objects of ours, loaded
+    # Whether rows are on the server, and how the driver's cursor is closed before them, Core tells in no public way.
     return await _ensure_sync_result(result, method)
 
 
 self_contained = object()  # what a result of Core's has in the place of "raw"
-
-
-async def run_to_completion(work: Coroutine[Any, Any, T]) -> T:
-    """Run ``work`` to its end even if the calling task is cancelled meanwhile; the cancellation comes after it.
-
-    Clean-up that stopped half-way would leave a connection behind, and one that went on by itself could
-    meet a program that has disposed of its engine.
-    """
-    try:
-        task = asyncio.get_running_loop().create_task(work)
-    except RuntimeError:  # no loop of asyncio's, so nothing was connected that would have to be awaited
-        return await work
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError as err:
-            cancelled = err
-    if cancelled is not None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            cancelled.add_note(f"The clean-up that it waited for failed: {error!r}")
-        raise cancelled
-    return task.result()
 
 
 class Startable(Awaitable[T_co], Generic[T_co]):
@@ -139,6 +123,3 @@ class Startable(Awaitable[T_co], Generic[T_co]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         raise NotImplementedError
-
-
-Call = Callable[..., Any]

@@ -51,9 +51,19 @@ class TaskGuard(Guard):
                 if not future.done():
                     future.set_result(None)
 
+    def is_taken(self) -> bool:
+        """Whether another task is inside."""
+        holder = self.holder
+        return isinstance(holder, asyncio.Task) and holder is not _current() and not holder.done()
+
+    def hand_over(self, task: asyncio.Task[Any]) -> None:
+        """Let ``task`` go on with what the current task has begun inside."""
+        if self.holder is _current():
+            self.holder = task
+
     async def wait(self) -> None:
         """Wait until no other task is inside, as who closes the session does."""
-        while isinstance(self.holder, asyncio.Task) and self.holder is not _current() and not self.holder.done():
+        while self.is_taken():
             left = asyncio.get_running_loop().create_future()
             self._waiting.append(left)
             try:

@@ -23,13 +23,12 @@ from .bridge import (
     AsyncScalarResult,
     async_connection,
     buffered,
-    run_to_completion,
-    spawn,
     sync_side,
 )
 from .guard import TaskGuard
 from .loops import explain
 from .mirror import Mirror
+from .strands import finish, run_to_completion, spawn
 from .transaction import AsyncSessionTransaction
 from .work import AsyncWork
 
@@ -71,6 +70,8 @@ class AsyncSession(Mirror, AsyncBinds, AsyncWork):
     """
 
     _is_asyncio = True
+
+    _closes_to_its_end = True  # nobody has to see to it that a cancellation does not stop close() half-way
 
     sync_session_class: Callable[..., Session] = Session
     """What makes the session inside; a subclass of AsyncSession may have another."""
@@ -124,17 +125,18 @@ class AsyncSession(Mirror, AsyncBinds, AsyncWork):
 
     async def _close(self, how: str) -> None:
         """Let go of everything, even if the task is cancelled meanwhile."""
-        sync = self.sync_session
-        if sync.in_transaction() or sync._guard.holder:
-            await run_to_completion(self._close_when_free(how))
+        end, guard = getattr(self.sync_session, how), self.sync_session._guard
+        if not isinstance(guard, TaskGuard):
+            end()  # a session that a fork has carried into this process, which says so
+        elif guard.is_taken():
+            await run_to_completion(self._close_when_free(end, guard))
         else:
-            getattr(sync, how)()  # without a transaction there is nothing to await
+            await finish(end, guard.hand_over)
 
-    async def _close_when_free(self, how: str) -> None:
+    async def _close_when_free(self, end: Callable[[], None], guard: TaskGuard) -> None:
         # Where one of several tasks fails others may still be inside, though the session was not theirs to use.
-        guard: TaskGuard = self.sync_session._guard  # type: ignore[assignment]
         await guard.wait()
-        await spawn(getattr(self.sync_session, how))
+        await spawn(end)
 
     async def close(self) -> None:
         """Let go of every object and of the connection; what was not committed is rolled back.
@@ -193,7 +195,7 @@ class AsyncSession(Mirror, AsyncBinds, AsyncWork):
 
             total = await session.run_sync(lambda session: sum(len(user.orders) for user in session.scalars(q)))
         """
-        return await spawn(fn, self.sync_session, *args, **kw)  # type: ignore[arg-type]
+        return await spawn(fn, self.sync_session, *args, **kw)
 
     # -- asking ------------------------------------------------------------------------------
 

@@ -7,7 +7,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ..session.transaction import SessionTransaction
-from .bridge import AsyncBind, AsyncConnection, Startable, async_connection, exc, spawn, sync_side
+from .bridge import AsyncBind, AsyncConnection, Startable, async_connection, exc, sync_side
+from .strands import spawn
 
 if TYPE_CHECKING:
     from .session import AsyncSession

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..exc import ArgumentError, InvalidRequestError
 from ..session.retrying import Retries
 from ..session.session import Session
-from .bridge import spawn
+from .strands import spawn
 
 if TYPE_CHECKING:
     from .transaction import AsyncSessionTransaction

@@ -239,10 +239,9 @@ def run_text(connection: Connection, text: str, parameters: Any) -> Any:
     """
     cursor = None
     try:
-        pooled = connection.connection
-        if connection.dialect.is_async and (fetched := one_trip.execute(pooled, text, parameters)) is not None:
+        if connection.dialect.is_async and (fetched := one_trip.execute(connection, text, parameters)) is not None:
             return fetched
-        cursor = pooled.cursor()
+        cursor = connection.connection.cursor()
         cursor.execute(text, parameters)
     except BaseException as err:
         _handle(connection, err, text, parameters, cursor)
@@ -260,10 +259,9 @@ def run_many(connection: Connection, text: str, parameters: Sequence[Any]) -> An
     """Execute ``text`` once for each of ``parameters`` and return the cursor."""
     cursor = None
     try:
-        pooled = connection.connection
-        if connection.dialect.is_async and (fetched := one_trip.execute_many(pooled, text, parameters)) is not None:
+        if connection.dialect.is_async and (fetched := one_trip.execute_many(connection, text, parameters)) is not None:
             return fetched
-        cursor = pooled.cursor()
+        cursor = connection.connection.cursor()
         cursor.executemany(text, parameters)
     except BaseException as err:
         _handle(connection, err, text, parameters, cursor)

@@ -49,8 +49,13 @@ class ByKey:
         self._loaders: dict[tuple[Dialect, bool], Any] = {}
         self._converters: dict[Dialect, list[Any]] = {}
 
-    def rows(self, connection: Connection, pk: Any, options: Any = None, statement: Any = None) -> tuple[Any, Any]:
-        """Execute for one key; return the rows and the cursor's description."""
+    def rows(
+        self, connection: Connection, pk: Any, options: Any = None, statement: Any = None, describe: bool = True
+    ) -> tuple[Any, Any]:
+        """Execute for one key; return the rows and the cursor's description.
+
+        :param describe: whether that is needed; some drivers take long to make it.
+        """
         dialect = connection.dialect
         values = (pk,) if self.mapper.single_pk is not None else pk
         if not options and statement is None and is_quiet(connection):
@@ -64,7 +69,7 @@ class ByKey:
                     parameters = prepared.parameters((), _named(values))
                 cursor = run_text(connection, prepared.text, parameters)
                 rows = cursor.fetchall()
-                description = cursor.description
+                description = cursor.description if describe else None
                 cursor.close()
                 return rows, description
         result = connection.execute(
@@ -85,11 +90,11 @@ class ByKey:
         statement: Any = None,
     ) -> Any:
         """Return the object with that key, from the database, or None."""
-        rows, description = self.rows(connection, pk, options, statement)
-        if not rows:
-            return None
         dialect = connection.dialect
         loader = self._loaders.get((dialect, populate))
+        rows, description = self.rows(connection, pk, options, statement, loader is None)
+        if not rows:
+            return None
         if loader is None:
             loader = self._loaders[dialect, populate] = compile_loader(
                 [self.slot], [e.type for e in self.slot.expressions], dialect, description, True, populate

@@ -281,7 +281,9 @@ def run(steps: Steps) -> None:
 def closed(session: Any) -> Any:
     """Close a session; if that must be awaited, return an awaitable that a cancellation does not stop half-way."""
     result = session.close()
-    return _to_its_end(result) if inspect.iscoroutine(result) else result
+    if not inspect.iscoroutine(result) or getattr(session, "_closes_to_its_end", False):
+        return result
+    return _to_its_end(result)
 
 
 async def _to_its_end(closing: Any) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.exc import DBAPIError
 
 from ..exc import CommitOutcomeUnknown
+from ..kernel.idle import is_left
 from .retrying import outcome_is_unknown
 
 if TYPE_CHECKING:
@@ -56,7 +57,8 @@ def commit_all(transaction: SessionTransaction) -> None:
         if not entry.commits:
             continue
         try:
-            transaction.committed.append((entry, entry.transaction.commit()))  # no line between the two
+            left = entry.owned and is_left(entry.connection, entry.transaction)
+            transaction.committed.append((entry, left or entry.transaction.commit()))  # no line between the two
         except DBAPIError as err:
             before, after = _beside(entry, entries)
             unknown = outcome_is_unknown(err)
@@ -142,7 +144,8 @@ def roll_back_all(transaction: SessionTransaction, cause: BaseException | None) 
     first: BaseException | None = None
     for entry in reversed(entries_of(transaction)):
         try:
-            entry.transaction.rollback()
+            if not (entry.owned and is_left(entry.connection, entry.transaction)):
+                entry.transaction.rollback()
         except BaseException as err:
             if _was_lost(err) and transaction.parent is None and not transaction.session.twophase:
                 continue  # a server rolls back by itself what it has lost the client of
@@ -167,6 +170,7 @@ def give_back(transaction: SessionTransaction, finished: bool, invalidate: bool)
             if invalidate and transaction.parent is None:
                 entry.connection.invalidate()
             if entry.owned:
+                is_left(entry.connection, entry.transaction)
                 entry.connection.close()  # which rolls back what has not ended
             elif not finished and entry.commits and entry.transaction.is_active:
                 entry.transaction.close()

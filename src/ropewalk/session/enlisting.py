@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import Connection, Engine
 
 from ..exc import InvalidRequestError, NoTwoPhaseError, SAWarning
+from ..kernel.cancelling import interrupt_what_is_cancelled
 from .forks import remember
 from .holders import here
 from .undone import listen_to_failures
@@ -74,6 +75,7 @@ def enlist(
             transaction.taken = here()
     if remember(connection.engine):
         listen_to_failures(connection.engine)
+        interrupt_what_is_cancelled(connection.engine)
     try:
         options = _all_options(transaction, options)
         if options:

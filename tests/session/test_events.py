@@ -403,6 +403,11 @@ def test_what_nobody_listens_to_any_more_is_forgotten(memory: Engine) -> None:
         other.commit()
         assert other._heard is None
         assert Special._heard is None
+        event.listen(Session, "after_commit", listener)  # a class that has forgotten hears of those above it
+        try:
+            assert Special._heard == {"after_commit"}
+        finally:
+            event.remove(Session, "after_commit", listener)
 
 
 def test_raw_listeners_get_states(memory: Engine) -> None:

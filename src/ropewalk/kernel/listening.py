@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy.event import Events
 from sqlalchemy.exc import InvalidRequestError
 
-from .core import ask_first
+from .core import ask_first, others_for
 
 
 class Telling(Events[Any]):
@@ -38,9 +38,10 @@ class Telling(Events[Any]):
     def _accept_with(cls, target: Any, identifier: str) -> Any:
         """Return what is listened to; called by Core, which asks the class that was defined last before the others."""
         found = cls._find(target, identifier)
-        if found is None and _with_event[identifier][0] is cls and _is_ours(target):
-            # SQLAlchemy's ORM, if it is there, would be asked next, take the target for its own, and fail
-            whose = " or ".join(other._target_class_doc for other in _with_event[identifier])
+        ours = _with_event[identifier]
+        if found is None and ours[0] is cls and len(others_for(cls, identifier)) >= len(ours) and _is_ours(target):
+            # SQLAlchemy's ORM is asked next: it would take the target for its own, and fail
+            whose = " or ".join(other._target_class_doc for other in ours)
             raise InvalidRequestError(
                 f"No such event {identifier!r} for {getattr(target, '__qualname__', target)}: it is told of {whose}. "
                 f"See docs/events.md for who can be listened to."
@@ -99,7 +100,7 @@ def hear(target: Any, name: str) -> None:
     waiting: list[Any] = list(type.__subclasses__(target))
     for class_ in waiting:
         if "_heard" in vars(class_):
-            class_._heard |= {name}
+            class_._heard = (class_._heard or frozenset()) | {name}  # None once nobody listened any more
         waiting.extend(type.__subclasses__(class_))
 
 

@@ -68,7 +68,9 @@ def _fits(rope: TiedRope, frame: FrameType, task: Any) -> bool:
 
 def _look_for_ended(jenny: SessionJenny[Any], frame: FrameType | None, found: TiedRope | None) -> None:
     """Close what was tied here to frames that are over, since the interpreter does not tell of them."""
-    candidates = [rope for rope in jenny._by_owner.get(owner_key(), ()) if rope is not found]
+    by_owner = jenny._by_owner
+    owned = [*by_owner.get(thread_key(), ()), *by_owner.get(owner_key(), ())]
+    candidates = [rope for rope in owned if rope is not found]
     if not candidates:
         return
     on_stack = set()
@@ -76,12 +78,17 @@ def _look_for_ended(jenny: SessionJenny[Any], frame: FrameType | None, found: Ti
         on_stack.add(id(frame))
         frame = frame.f_back
     for rope in candidates:
-        if rope.kind in ("generator", "async generator"):
+        if rope.generator is not None:
             if not rope.generator.has_ended():
                 continue  # it waits for its next step
         elif rope.stays or rope.frame_key in on_stack:
             continue
         rope.scope_over()
+
+
+def thread_key() -> tuple[int, int, int]:
+    """Return a key for the present thread, whatever task or greenlet runs."""
+    return _ident(), -1, -1
 
 
 def owner_key() -> tuple[int, int, int]:

@@ -90,11 +90,11 @@ def serves_a_block(frame: FrameType) -> bool:
 
 
 class GeneratorOf:
-    """The generator that runs in a frame, to be asked later whether it has ended.
+    """The generator or coroutine that runs in a frame, to be asked later whether it has ended.
 
-    Only where the interpreter does not say when a generator is over. Nothing leads from a frame to its generator, so it
-    is looked for: at once among the youngest objects, where it mostly is, and among all of them when it is asked for
-    first, if it comes to that.
+    Only where the interpreter does not say when one is over. Nothing leads from a frame to its generator, so it is
+    looked for: at once among the youngest objects, where it mostly is, and among all of them when it is first asked, if
+    it comes to that.
     """
 
     __slots__ = ("_code", "_found", "_frame_id", "_hidden")
@@ -113,25 +113,24 @@ class GeneratorOf:
         if self._found is None:
             return not self._hidden
         generator = self._found()
-        return generator is None or _frame_of(generator) is None
+        return generator is None or getattr(generator, _FACTS[type(generator)][0]) is None
 
     def _look_among(self, objects: list[Any]) -> weakref.ref[Any] | None:
         for one in objects:
-            kind = type(one)
-            if kind is types.GeneratorType:
-                code = one.gi_code
-            elif kind is types.AsyncGeneratorType:
-                code = one.ag_code
-            else:
-                continue
-            if code is self._code and id(_frame_of(one)) == self._frame_id:
-                return weakref.ref(one)
+            facts = _FACTS.get(type(one))
+            if facts is not None:
+                frame, code = facts
+                if getattr(one, code) is self._code and id(getattr(one, frame)) == self._frame_id:
+                    return weakref.ref(one)
         return None
 
 
-def _frame_of(generator: Any) -> FrameType | None:
-    frame: FrameType | None = generator.gi_frame if hasattr(generator, "gi_frame") else generator.ag_frame
-    return frame
+_FACTS: dict[type, tuple[str, str]] = {
+    types.GeneratorType: ("gi_frame", "gi_code"),
+    types.AsyncGeneratorType: ("ag_frame", "ag_code"),
+    types.CoroutineType: ("cr_frame", "cr_code"),
+}
+"""What generators of all kinds call their frame and their code."""
 
 
 @functools.cache

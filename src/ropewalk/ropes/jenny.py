@@ -185,7 +185,7 @@ class SessionJenny(scoped_session[S]):
         """
         self._refuse_without_scope()
         home = self._home(_getframe(1)) if frame is None else frame
-        return tie(self, home)
+        return tie(self, home, inside=find(self, home) is not None)
 
     def create_rope_name(self) -> str:
         """Return the name for a rope tied here: what ``rope_name_callback`` returns, or one of our own.
@@ -398,7 +398,7 @@ class SessionJenny(scoped_session[S]):
             self._at_once[rope.frame_key] = rope
 
     def _look_each_time(self, more: int) -> None:
-        """Count the generators whose end nobody tells of; while there are any, nothing is found at once."""
+        """Count the ropes whose end nobody tells of; while there are any, nothing is found at once."""
         self._unwatched += more
         if self._unwatched:
             self._at_once.clear()
@@ -413,7 +413,7 @@ class SessionJenny(scoped_session[S]):
                 watching.forget(rope.frame_key, rope.watched)
             if rope.owner_key is not None:
                 _remove_from(self._by_owner, rope)
-                if rope.follows:
+                if rope.each_time:
                     self._look_each_time(-1)
         if rope.name:
             if self._ropes.get(rope.name) is rope:

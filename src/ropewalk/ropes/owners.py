@@ -44,6 +44,12 @@ def current_greenlet() -> Any:
     return None if now.parent is None else now
 
 
+def in_greenlet() -> bool:
+    """Whether a greenlet runs, SQLAlchemy's included, and not a thread's main one."""
+    module = _modules.get("greenlet")
+    return module is not None and module.getcurrent().parent is not None
+
+
 def thread_name(ident: int) -> str:
     """Return a thread's name for a message."""
     for thread in threading.enumerate():

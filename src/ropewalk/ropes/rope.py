@@ -115,6 +115,7 @@ class TiedRope(SessionRope):
         "commits",
         "displaced",
         "doomed",
+        "each_time",
         "filename",
         "follows",
         "frame_key",
@@ -155,6 +156,7 @@ class TiedRope(SessionRope):
         self._session: Any = None
         self.is_open = True
         self.is_plain = token is None and not jenny._has_limits()  # found without a further look
+        self.each_time = False  # something has to be looked at while it is open
         self.any_task = self.follows = self.shared = self.read_only = False
         self.awaits = False  # at its end, as asynchronous sessions need it
         self.carried = False  # by a fork, from the parent process

@@ -11,16 +11,21 @@ from typing import TYPE_CHECKING, Any
 from ..exc import InvalidRequestError
 from . import collected, watching
 from .closing import enlist
-from .finding import owner_key
+from .collected import SUSPENDED
+from .finding import owner_key, thread_key
 from .frames import GENERATOR, GeneratorOf, closing_is_told, is_importing, is_module, is_over, keeps_locals, place_of
+from .owners import in_greenlet
 from .rope import Knot, TiedRope
 
 if TYPE_CHECKING:
     from .jenny import SessionJenny
 
 
-def tie(jenny: SessionJenny[Any], frame: FrameType) -> TiedRope:
-    """Tie a new rope to ``frame``, as one of its variables."""
+def tie(jenny: SessionJenny[Any], frame: FrameType, inside: bool = False) -> TiedRope:
+    """Tie a new rope to ``frame``, as one of its variables.
+
+    :param inside: whether there is a scope around it already.
+    """
     if is_over(frame):
         raise InvalidRequestError(
             f"A rope cannot be tied to the frame of {frame.f_code.co_qualname}(), which has ended: nothing would ever "
@@ -47,7 +52,7 @@ def tie(jenny: SessionJenny[Any], frame: FrameType) -> TiedRope:
             rope.verify = functools.partial(_is_in_locals, knot_name, rope.serial)
     rope.next = place.get(rope.place_key) if token is not None else None
     place[rope.place_key] = rope
-    _arrange_for_the_end(jenny, rope, frame)
+    _arrange_for_the_end(jenny, rope, frame, inside)
     _name(jenny, rope)
     variables = frame.f_locals
     variables[rope.name] = rope
@@ -75,7 +80,7 @@ def _name(jenny: SessionJenny[Any], rope: TiedRope) -> None:
     jenny._ropes[rope.name] = rope
 
 
-def _arrange_for_the_end(jenny: SessionJenny[Any], rope: TiedRope, frame: FrameType) -> None:
+def _arrange_for_the_end(jenny: SessionJenny[Any], rope: TiedRope, frame: FrameType, inside: bool) -> None:
     if rope.stays:
         return  # a script or a prompt: the namespace is the scope
     if watching.available():
@@ -83,10 +88,14 @@ def _arrange_for_the_end(jenny: SessionJenny[Any], rope: TiedRope, frame: FrameT
         watching.watch(frame, rope.watched)
         if rope.kind != "generator" or closing_is_told():
             return
-    rope.owner_key = owner_key()
+    can_wait = rope.kind in SUSPENDED
+    # What cannot be told of a function in a greenlet is whether it only waits, while others run in the thread.
+    rope.owner_key = thread_key() if can_wait or not in_greenlet() else owner_key()
     jenny._by_owner.setdefault(rope.owner_key, []).append(rope)
-    if rope.follows:
+    if can_wait:
         rope.generator = GeneratorOf(frame)
+    rope.each_time = can_wait or inside
+    if rope.each_time:
         jenny._look_each_time(+1)
     task: Any = None if rope.task is None else rope.task()
     if hasattr(task, "add_done_callback"):

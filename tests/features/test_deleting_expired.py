@@ -12,7 +12,7 @@ from ropewalk import Session, make_transient, object_session, select
 @pytest.fixture
 def session(engine):
     fill(engine)
-    with Session(engine) as session:
+    with Session(engine, peers=True) as session:
         yield session
 
 

@@ -20,7 +20,7 @@ from ropewalk import (
 @pytest.fixture
 def session(engine):
     fill(engine)
-    with Session(engine) as session:
+    with Session(engine, peers=True) as session:
         yield session
 
 

@@ -120,7 +120,7 @@ def test_what_is_touched_later_is_loaded_by_the_values_of_its_own_query(shop):
     def query(least):
         return select(Customer).options(with_loader_criteria(Order, Order.id > least)).where(Customer.id < 3)
 
-    with Session(shop) as one, Session(shop) as other:
+    with Session(shop, peers=True) as one, Session(shop, peers=True) as other:
         first = one.scalars(query(1)).all()
         second = other.scalars(query(4)).all()
         with count_statements(shop) as sent:

@@ -4,7 +4,7 @@ import uuid
 import warnings
 
 import pytest
-from sqlalchemy import FetchedValue, ForeignKey, Integer, String, Uuid, event, text
+from sqlalchemy import FetchedValue, ForeignKey, Integer, String, Uuid, event, insert, text, update
 from sqlalchemy.types import UserDefinedType
 
 from ropewalk import DeclarativeBase, Mapped, Session, inspect, mapped_column, relationship, select
@@ -392,6 +392,50 @@ def test_bulk_methods_count_versions(session):
         session.bulk_update_mappings(Page, [{"id": 1, "title": "c", "version": 1}])
     with pytest.raises(InvalidRequestError, match="version"):
         session.bulk_update_mappings(Page, [{"id": 1, "title": "c"}])
+
+
+def test_statements_in_bulk_count_versions(session):
+    session.execute(insert(Page), [{"id": n, "title": "a"} for n in (1, 2)])
+    pages = session.scalars(select(Page).order_by(Page.id)).all()
+    assert [page.version for page in pages] == [1, 1]
+    session.execute(update(Page), [{"id": n, "title": "b", "version": 1} for n in (1, 2)])
+    assert [(page.title, page.version) for page in pages] == [("b", 2), ("b", 2)]
+    pages[0].title = "c"
+    session.flush()
+    assert pages[0].version == 3
+    with pytest.raises(StaleDataError, match="another version"):
+        session.execute(update(Page), [{"id": 1, "title": "d", "version": 2}])
+    with pytest.raises(InvalidRequestError, match="needs the version of each row"):
+        session.execute(update(Page), [{"id": 1, "title": "d"}])
+
+
+def test_objects_saved_in_bulk_bring_their_version_along(session):
+    page = saved(session, Page(title="a"))
+    session.expunge(page)
+    page.title = "b"
+    session.bulk_save_objects([page])
+    assert session.get(Page, page.id).version == 2
+    with pytest.raises(StaleDataError):
+        session.bulk_save_objects([page])
+
+
+@pytest.mark.databases("sqlite", "postgresql")
+def test_rows_that_are_gone_are_named_as_far_as_can_be_known(session):
+    pages = saved(session, *(Page(title=str(n)) for n in range(3)))
+    assert [page.title for page in pages] == ["0", "1", "2"]
+    one, two = pages[0].id, pages[1].id
+    session.connection().execute(text(f"DELETE FROM page WHERE id = {two}"))
+    for page in pages:
+        session.delete(page)
+    with pytest.raises(StaleDataError, match="no row for 1 of <Page id=.>, <Page id=.>, <Page id=.>"):
+        session.flush()
+    session.rollback()
+    assert [page.title for page in pages] == ["0", "1", "2"]
+    session.connection().execute(text("DELETE FROM page"))
+    for page in pages[:2]:
+        session.delete(page)
+    with pytest.raises(StaleDataError, match=f"no row for <Page id={one}>, no row for <Page id={two}>"):
+        session.flush()
 
 
 @pytest.mark.databases("sqlite")

@@ -13,6 +13,7 @@ from ..exc import InvalidRequestError, StaleDataError
 from ..state.instance import state_of
 from . import moves
 from .arguments import as_mapping, as_several
+from .bulk_dml import given_version
 from .read_only import refuse_to_write
 
 if TYPE_CHECKING:
@@ -116,6 +117,8 @@ def _changes(instance: Any, changed_only: bool) -> dict[str, Any]:
     state: Any = state_of(instance)
     keys = {key for key in state.mapper.column_props if not changed_only or state.history(key).has_changes()}
     keys.update(state.mapper.pk_keys)
+    if state.mapper.version_id_col is not None:
+        keys.add(state.mapper.key_of[state.mapper.version_id_col])
     return {key: value for key, value in instance.__dict__.items() if key in keys}
 
 
@@ -143,12 +146,7 @@ def _change(mapper: Mapper[Any], given: Values, parameters: list[str]) -> dict[s
     row = {name: given[key] for name, key in zip(parameters, mapper.pk_keys, strict=False)}
     version = None if mapper.version_id_col is None else mapper.key_of[mapper.version_id_col]
     if version is not None:
-        if given.get(version) is None:
-            raise InvalidRequestError(
-                f"A bulk update of {mapper.class_.__name__} needs the version of each row; {version} is missing in "
-                f"{dict(given)!r:.80}."
-            )
-        row["_version"] = given[version]
+        row["_version"] = given_version(mapper, given, version)
     for key, prop in mapper.column_props.items():
         if key in given and key not in mapper.pk_keys and key != version:
             row[prop.columns[0].key] = given[key]  # type: ignore[index]

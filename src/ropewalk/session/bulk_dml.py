@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .session import Session
 
 Values = Mapping[str, Any]
+_VERSION = "_version"  # the parameter that finds a row
 
 
 # -- INSERT ------------------------------------------------------------------------------
@@ -74,6 +75,9 @@ def _insert_row(
                 row[synonym.columns[0].key] = value
             elif key in own:
                 row[key] = value
+    version = mapper.version_id_col
+    if version is not None and mapper.version_id_generator and version.key not in own and row.get(version.key) is None:
+        row[version.key] = mapper.version_id_generator(None)
     return row
 
 
@@ -137,11 +141,20 @@ def update_rows(
     """
     keys = [mapper.column_props[key].columns[0] for key in mapper.pk_keys]
     names = [f"_key_{i}" for i in range(len(keys))]
+    version = mapper.version_id_col
+    if version is not None:
+        keys.append(version)
+        names.append(_VERSION)
     computed = values_of(statement)
     narrowed = bool(criteria_of(statement))
     found = statement.where(*(c == bindparam(n, type_=c.type) for c, n in zip(keys, names, strict=True)))
     own = parameter_names(statement)
-    rows = [(given, _update_row(mapper, given, names, own)) for given in params]
+    rows = []
+    for given in params:
+        row = _update_row(mapper, given, names, own)
+        if version is not None:
+            given = {**given, mapper.key_of[version]: row.get(version.key, given[mapper.key_of[version]])}
+        rows.append((given, row))
     matched = 0
     for shape, group in groupby(rows, key=lambda pair: tuple(pair[1])):
         together = [row for _, row in group]
@@ -185,21 +198,39 @@ def _update_row(mapper: Mapper[Any], given: Values, names: list[str], own: set[s
             f"A bulk update of {mapper.class_.__name__} needs the primary key of each row; {', '.join(missing)} is "
             f"missing in {dict(given)!r:.80}."
         )
-    row = dict(zip(names, (given[key] for key in mapper.pk_keys), strict=True))
+    row = dict(zip(names, (given[key] for key in mapper.pk_keys), strict=False))
+    version = None if mapper.version_id_col is None else mapper.key_of[mapper.version_id_col]
     for key, prop in mapper.column_props.items():
-        if key in given and key not in mapper.pk_keys and key not in own and prop.writable:
+        if key in given and key not in mapper.pk_keys and key not in own and key != version and prop.writable:
             row[str(prop.columns[0].key)] = given[key]
+    if version is not None:
+        last = row[_VERSION] = given_version(mapper, given, version)
+        if mapper.version_id_generator:
+            row[mapper.version_id_col.key] = mapper.version_id_generator(last)
     for key in own:
         if key in given:
             row[key] = given[key]
     return row
 
 
+def given_version(mapper: Mapper[Any], given: Values, key: str) -> Any:
+    """Return the version that a row is to have before it is changed.
+
+    :raises InvalidRequestError: it is not said.
+    """
+    if given.get(key) is None:
+        raise InvalidRequestError(
+            f"A bulk update of {mapper.class_.__name__} needs the version of each row; {key} is missing in "
+            f"{dict(given)!r:.80}."
+        )
+    return given[key]
+
+
 def missing_rows(mapper: Mapper[Any], found: int, wanted: int) -> StaleDataError:
     """The error for rows that an UPDATE by primary key did not find."""
     return StaleDataError(
         f"A bulk update of {mapper.class_.__name__} was for {wanted} rows, and {found} were matched: the others "
-        f"are not there, or not any more."
+        f"are not there, or not any more" + (", or of another version." if mapper.version_id_col is not None else ".")
     )
 
 

@@ -150,7 +150,7 @@ def _missing(batch: Batch, connection: Connection, matched: int) -> list[str]:
         return [f"no row for {batch.states[0].describe()}"]
     pk, width = plan.pk_columns, len(plan.match_columns)
     keys = [row[len(row) - width :][: len(pk)] for row in batch.rows]
-    missing = []
+    missing, gone = [], []
     try:
         for start in range(0, len(keys), 500):
             part = keys[start : start + 500]
@@ -162,11 +162,15 @@ def _missing(batch: Batch, connection: Connection, matched: int) -> list[str]:
                 if key in found:
                     if _is_other_version(batch, place, found[key], matched):
                         missing.append(f"{name} has version {found[key]!r} now, and had {batch.rows[place][-1]!r}")
-                elif batch.verb != "delete":  # else it may just have been deleted by us
-                    missing.append(f"no row for {name}")
+                else:
+                    gone.append(name)
     except (DBAPIError, TypeError):
         return []
-    return missing
+    lost = len(keys) - matched - len(missing)
+    if batch.verb != "delete" or lost == len(gone):
+        return missing + [f"no row for {name}" for name in gone]
+    # the others were deleted by us, just now, and nobody knows which
+    return [*missing, f"no row for {lost} of {', '.join(gone[:SHOWN])}{', …' if len(gone) > SHOWN else ''}"]
 
 
 def _is_other_version(batch: Batch, place: int, found: Any, matched: int) -> bool:

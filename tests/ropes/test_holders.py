@@ -96,6 +96,35 @@ def test_a_pools_time_out_names_the_holders(database):
     assert "test_a_pools_time_out_names_the_holders" in note and note.count(__file__) == 1
 
 
+def test_so_does_that_of_an_asynchronous_pool(database):
+    import asyncio
+
+    from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+    from ropewalk.ext.asyncio import async_sessionmaker, create_async_engine
+
+    async def main():
+        engine = create_async_engine(
+            database.url.set(drivername="sqlite+aiosqlite"),
+            poolclass=AsyncAdaptedQueuePool,
+            pool_size=1,
+            max_overflow=0,
+            pool_timeout=0.05,
+        )
+        jenny = SessionJenny(async_sessionmaker(engine), count_statements=True)
+        async with jenny.tied() as session:
+            await session.execute(text("SELECT 1"))
+            with pytest.raises(TimeoutError) as caught:
+                async with jenny.tied(propagation="requires_new") as other:
+                    await other.connection()
+        await engine.dispose()
+        return caught.value.__notes__[-1]
+
+    note = asyncio.run(main())
+    assert note.count(__file__) == 1
+    assert "a connection, 0 objects, 1 statement" in note and not note.endswith("s")
+
+
 def test_a_rope_open_for_too_long_warns_with_its_line(database):
     jenny = SessionJenny(sessionmaker(database), warn_after=0.01)
     with pytest.warns(ResourceWarning, match=r"test_holders\.py:\d+.*more than 0.01 s"), jenny.tied():

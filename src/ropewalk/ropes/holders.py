@@ -47,11 +47,15 @@ class OpenRope:
     def __str__(self) -> str:
         owner = f"thread {self.thread!r}" + (f", task {self.task!r}" if self.task else "")
         held = {0: "no connection", 1: "a connection"}.get(self.connections, f"{self.connections} connections")
-        counted = "" if self.statements is None else f", {self.statements} statements"
+        counted = "" if self.statements is None else f", {_counted(self.statements, 'statement')}"
         return (
             f"{self.filename}:{self.lineno} in {self.function}: {self.kind} of {owner}, tied {self.age:.1f} s ago, "
-            f"{held}, {self.objects or 0} objects{counted}"
+            f"{held}, {_counted(self.objects or 0, 'object')}{counted}"
         )
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def describe(rope: TiedRope) -> OpenRope:
@@ -112,8 +116,8 @@ def report() -> str:
     found.sort(key=lambda one: -one.age)
     if not found:
         return "No rope is open."
-    count = "1 rope is" if len(found) == 1 else f"{len(found)} ropes are"
-    return "\n".join([f"{count} open:", *(f"  {one}" for one in found)])
+    are = "is" if len(found) == 1 else "are"
+    return "\n".join([f"{_counted(len(found), 'rope')} {are} open:", *(f"  {one}" for one in found)])
 
 
 def check(jenny: SessionJenny[Any]) -> None:

@@ -306,6 +306,21 @@ def test_options_go_on_to_what_is_loaded_along(
     assert options == [("relationship", {}), ("sent", {"own_added": 1})]
 
 
+def test_options_of_an_update_go_on_to_what_is_loaded_with_its_objects(
+    session: Session, options: list[tuple[str, dict[str, Any]]]
+) -> None:
+    statement = update(User).where(User.id == 1).values(name="new").returning(User).options(selectinload(User.kids))
+    user = session.scalars(statement, execution_options={"own_a": 1}).one()
+    assert len(user.kids) == 2
+    with_added = {"own_a": 1, "own_added": 1}
+    assert options == [
+        ("column", {"own_a": 1}),
+        ("sent", with_added),
+        ("relationship", with_added),
+        ("sent", with_added),
+    ]
+
+
 def test_a_refresh_is_seen_with_what_it_loads(session: Session, seen: list[str]) -> None:
     column, relationship = "select orm_statement column_load <User>", "select orm_statement relationship_load <Kid>"
     user = session.get_one(User, 1)

@@ -53,7 +53,7 @@ class _TellingClasses(Telling):
     @classmethod
     def _is_foreign(cls, class_: type) -> bool:
         """Whether a class is mapped by SQLAlchemy's ORM, which may be in the same process, or is one of its own."""
-        return "_sa_class_manager" in class_.__dict__ or class_.__module__.startswith("sqlalchemy.")
+        return "_sa_class_manager" in class_.__dict__ or class_.__module__.startswith("sqlalchemy.orm.")
 
     @classmethod
     def _targets(cls, held: Held, event_key: Any, propagate: bool, **kw: Any) -> Iterator[Any]:

@@ -6,7 +6,7 @@ Core asks the plugin named in a statement's entity, wherever the statement is co
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
@@ -124,11 +124,19 @@ class Returning:
         return bool(self.groups) or any(slot is not None for slot in self.slots)
 
     def load(
-        self, rows: Sequence[Sequence[Any]], connection: Connection, description: Any, owner: Any, populate: bool
+        self,
+        rows: Sequence[Sequence[Any]],
+        connection: Connection,
+        description: Any,
+        owner: Any,
+        populate: bool,
+        options: Mapping[str, Any] | None = None,
     ) -> Iterator[Any]:
         """Yield the objects, or tuples, that the driver's rows stand for.
 
         The objects are made, or filled, when the first one is asked for.
+
+        :param options: execution options for what is loaded along.
         """
         width = len(self.columns)
         dialect = connection.dialect
@@ -141,7 +149,12 @@ class Returning:
         def loaded() -> Iterator[Any]:
             peers: list[InstanceState] = Peers() if self.has_entities else []
             cut = rows if not rows or len(rows[0]) == width else [tuple(row)[:width] for row in rows]
-            result = loader(cut, owner, peers)
+            session = owner.session
+            before, session.options_now = session.options_now, options
+            try:
+                result = loader(cut, owner, peers)
+            finally:
+                session.options_now = before
             if owner.held is not None:
                 hold(owner, peers)
             yield from result

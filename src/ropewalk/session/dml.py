@@ -19,6 +19,7 @@ from ..kernel.names import result_metadata
 from ..loading.filtering import filtered_dml
 from ..loading.returning import prop_for, refuse_star, returning_for
 from . import bulk_dml
+from .core_options import for_core
 from .synchronizing import Synchronizer, check_strategy
 from .transaction import SUBTRANSACTION
 
@@ -202,7 +203,7 @@ class _Work:
 
     def _objects(self, returning: Any, rows: Any, description: Any, result: Any) -> DmlResult:
         owner = self.session.identity_map
-        data = returning.load(rows, self.connection, description, owner, self.populate)
+        data = returning.load(rows, self.connection, description, owner, self.populate, for_core(self.options))
         if owner.token is not None:  # of one shard: what was made for it is handed over at once
             data = list(data)
         return rows_result(returning.metadata, data, returning.single, len(rows))

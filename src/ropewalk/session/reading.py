@@ -21,6 +21,7 @@ from ..loading.results import result_of
 from ..loading.wishes import loads_more
 from ..state.instance import PERSISTENT, InstanceState
 from . import dml, moves
+from .core_options import OURS, for_core
 from .fetching_told import fetch_together_told, fetch_told
 from .orm_execute import ask_listeners
 from .streaming import stream, whole_only
@@ -28,23 +29,6 @@ from .transaction import SUBTRANSACTION
 
 if TYPE_CHECKING:
     from .session import Session
-
-# Options that mean nothing to Core, or that it must not see: what is loaded at once is not left on the server.
-_OURS = (
-    "populate_existing",
-    "yield_per",
-    "stream_results",
-    "autoflush",
-    "identity_token",
-    "peers",
-    "synchronize_session",
-)
-
-
-def for_core(options: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the execution options that are Core's; None where there are none."""
-    return {k: v for k, v in options.items() if k not in _OURS} or None
-
 
 _NO_OPTIONS: Mapping[str, Any] = {}
 
@@ -139,7 +123,7 @@ def load(
         session._autoflush()
     if params is not None and not isinstance(params, Mapping):
         raise ArgumentError("A SELECT of entities takes one dictionary of parameters, not a list of them.")
-    core_options = {k: v for k, v in options.items() if k not in _OURS} if options else None
+    core_options = {k: v for k, v in options.items() if k not in OURS} if options else None
     with session._unit():
         target = statement.columns[0] if isinstance(statement, FromStatement) else statement
         connection = session.for_statement(target, bind_arguments)
@@ -265,7 +249,7 @@ def _read(
             return query.load(session.connection_for(mapper), session.identity_map, pk, populate)
     if with_for_update or not more:  # a row is locked alone: databases refuse to lock the far side of an outer join
         statement = locked(query.statement, with_for_update)
-        core_options = {k: v for k, v in (execution_options or {}).items() if k not in _OURS}
+        core_options = {k: v for k, v in (execution_options or {}).items() if k not in OURS}
         with session._unit():
             connection = session.connection_for(mapper, **dict(bind_arguments or {}))
             overwrites = populate or statement is not None

@@ -20,6 +20,7 @@ from ..loading.plan import has_entities, plan_for
 from ..loading.results import metadata_of, result_of
 from ..loading.rows import hold
 from . import reading, refreshing
+from .core_options import for_core
 from .dml import count_result, rows_result
 from .shard_merging import Fan, Ranker
 from .shard_running import run_all
@@ -103,7 +104,7 @@ def _objects(
     fan = Fan(statement)
     bound = plan_for(fan.statement)
     plan = bound.plan
-    core_options = reading.for_core(options)
+    core_options = for_core(options)
     connections = [face.for_statement(statement, bind_arguments) for face in faces]
     for connection in connections:
         plan.prepared(connection.dialect)

@@ -9,6 +9,8 @@ from ropewalk import (
     Mapped,
     Session,
     aliased,
+    inspect,
+    join,
     joinedload,
     mapped_column,
     registry,
@@ -69,6 +71,12 @@ def test_a_synonym_of_a_relationship_is_followed_like_the_relationship(session, 
     assert sent.count == 1, sent.statements
 
 
+def test_joins_to_what_inspect_gives(session):
+    other = aliased(Sailor)
+    joined = join(Ship, inspect(other), Ship.sailors)
+    assert session.scalars(select(other.id).select_from(joined).where(Ship.id == 2)).all() == [3]
+
+
 def test_get_by_a_synonym_of_the_key(session):
     assert session.get(Ship, {"number": 2}).name == "Bob"
 
@@ -95,6 +103,12 @@ def test_slices_by_parameters(session):
     found = query[cast(bindparam("a"), Integer) : cast(bindparam("b"), Integer)]
     assert [sailor.id for sailor in found] == [2, 3]
     assert [sailor.id for sailor in query[0:1]] == [1]
+
+
+def test_a_slice_that_ends_before_it_starts_is_empty(session):
+    assert session.query(Sailor)[3:1] == session.query(Sailor)[-2:-5] == []
+    with pytest.raises(IndexError, match="cannot be indexed from its end"):
+        session.query(Sailor)[-5:-2]
 
 
 def test_exists_of_what_is_only_selected_from(session):

@@ -13,6 +13,7 @@ from sqlalchemy import and_
 from sqlalchemy.sql.util import ClauseAdapter
 
 from ..exc import ArgumentError
+from ..instrumentation.aliases import AliasedInsp
 from ..instrumentation.relationship_attribute import RelationshipAttribute
 from ..kernel.core import alias_of, entity_of
 from ..kernel.joins import has_join_targets, with_joins_replaced
@@ -72,6 +73,8 @@ def legs(attribute: RelationshipAttribute[Any], target: Any, onclause: Any, oute
 
 def _entity_of(target: Any) -> Any:
     """Return the mapper or alias that a target of a join stands for, as the program or Core has it; or None."""
+    if isinstance(target, AliasedInsp) or getattr(target, "is_mapper", False):
+        return target
     found = getattr(target, "_aliased_insp", None) or getattr(target, "__mapper__", None)
     return entity_of(target) if found is None else found
 

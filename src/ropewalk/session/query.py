@@ -145,10 +145,10 @@ class Query(QueryBuilder[T]):
         """
         if isinstance(item, slice):
             start, stop, step = item.start, item.stop, item.step
-            if any(isinstance(bound, int) and bound < 0 for bound in (start, stop)):
-                raise _negative()
             if isinstance(start, int) and isinstance(stop, int) and stop <= start:
                 return []
+            if any(isinstance(bound, int) and bound < 0 for bound in (start, stop)):
+                raise _negative()
             found = self.slice(start, stop).all()
             return found if step is None else found[::step]
         if item < 0:

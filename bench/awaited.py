@@ -20,17 +20,26 @@ def _module(run: Run) -> Any:
     return importlib.import_module("sqlalchemy.ext.asyncio" if name == "sqlalchemy.orm" else f"{name}.ext.asyncio")
 
 
-def _in_loop(body: Body) -> Callable[[Run], None]:
-    """Make a work of a coroutine function, which gets the async names and an async engine."""
+def _engine(run: Run, psycopg: bool) -> AsyncEngine:
+    assert run.engine is not None
+    url = run.engine.url
+    if run.database.name == "sqlite":
+        return create_async_engine(url.set(drivername="sqlite+aiosqlite"))
+    schema: str = run.database.schema  # type: ignore[attr-defined]
+    if psycopg:
+        return create_async_engine(url, connect_args={"options": f"-csearch_path={schema}"})
+    url = url.set(drivername="postgresql+asyncpg")
+    return create_async_engine(url, connect_args={"server_settings": {"search_path": schema}})
+
+
+def in_loop(body: Body, psycopg: bool = False) -> Callable[[Run], None]:
+    """Make a work of a coroutine function, which gets the async names and an async engine.
+
+    :param psycopg: on PostgreSQL by that driver, and not by asyncpg.
+    """
 
     async def main(run: Run) -> None:
-        assert run.engine is not None
-        if run.database.name == "sqlite":
-            engine = create_async_engine(run.engine.url.set(drivername="sqlite+aiosqlite"))
-        else:
-            url = run.engine.url.set(drivername="postgresql+asyncpg")
-            schema = run.database.schema  # type: ignore[attr-defined]
-            engine = create_async_engine(url, connect_args={"server_settings": {"search_path": schema}})
+        engine = _engine(run, psycopg)
         try:
             await body(run, _module(run), engine)
             expect(engine.sync_engine.pool.checkedout(), 0, "connections still out")  # type: ignore[attr-defined]
@@ -40,7 +49,6 @@ def _in_loop(body: Body) -> Callable[[Run], None]:
     return lambda run: asyncio.run(main(run))
 
 
-@_in_loop
 async def get_distinct(run: Run, names: Any, engine: AsyncEngine) -> None:
     async with names.AsyncSession(engine) as session:
         found = []
@@ -50,7 +58,6 @@ async def get_distinct(run: Run, names: Any, engine: AsyncEngine) -> None:
         expect(sum(one.x for one in found), sum_of_x(run.count), "sum of x")
 
 
-@_in_loop
 async def get_known(run: Run, names: Any, engine: AsyncEngine) -> None:
     async with names.AsyncSession(engine) as session:
         known = (await session.scalars(run.select(run.item).order_by(run.item.id))).all()
@@ -61,7 +68,6 @@ async def get_known(run: Run, names: Any, engine: AsyncEngine) -> None:
         expect(all(one is other for one, other in zip(known, found, strict=True)), True, "same objects")
 
 
-@_in_loop
 async def load(run: Run, names: Any, engine: AsyncEngine) -> None:
     async with names.AsyncSession(engine) as session:
         with run.timed():
@@ -69,7 +75,6 @@ async def load(run: Run, names: Any, engine: AsyncEngine) -> None:
         expect(sum(one.x for one in found), sum_of_x(run.count), "sum of x")
 
 
-@_in_loop
 async def sessions(run: Run, names: Any, engine: AsyncEngine) -> None:
     make = names.async_sessionmaker(engine)
     total = 0
@@ -80,7 +85,6 @@ async def sessions(run: Run, names: Any, engine: AsyncEngine) -> None:
     expect(total, sum_of_x(run.count), "sum of x")
 
 
-@_in_loop
 async def tasks(run: Run, names: Any, engine: AsyncEngine) -> None:
     """Each task has a session of its own: by a rope, or by the registry that SQLAlchemy has for it."""
     assert run.orm is not None
@@ -107,12 +111,14 @@ async def tasks(run: Run, names: Any, engine: AsyncEngine) -> None:
 
 
 def works() -> list[Work]:
-    def work(name: str, title: str, does: Callable[[Run], None], count: int, rounds: int | None = None) -> Work:
+    def work(name: str, title: str, body: Body, count: int, rounds: int | None = None, psycopg: bool = False) -> Work:
         # Elsewhere it is the driver's own awaiting that counts, which is the same for both.
         bars = {"sqlite": Bar(2)} | (
-            {"postgresql": Bar(2)} if name in ("async-get", "async-known", "async-load") else {}
+            {"postgresql": Bar(2)} if name.startswith(("async-get", "async-known", "async-load")) else {}
         )
-        return Work(name, title, does, None, count=count, rows=count, bars=bars, rounds=rounds)
+        only_on = "postgresql" if psycopg else None
+        does = in_loop(body, psycopg)
+        return Work(name, title, does, None, count=count, rows=count, bars=bars, rounds=rounds, only_on=only_on)
 
     return [
         work("async-get", "AsyncSession: get of distinct keys", get_distinct, 2_000),
@@ -120,4 +126,9 @@ def works() -> list[Work]:
         work("async-load", "AsyncSession: load, per row", load, 20_000),
         work("async-session", "new AsyncSession, get, close", sessions, 1_000),
         work("async-tasks", "10,000 tasks, a session and a SELECT each", tasks, 10_000, 3),
+        work("async-get-psycopg", "the same by psycopg: get of distinct keys", get_distinct, 2_000, psycopg=True),
+        work("async-load-psycopg", "the same by psycopg: load, per row", load, 20_000, psycopg=True),
+        work(
+            "async-session-psycopg", "the same by psycopg: new AsyncSession, get, close", sessions, 1_000, psycopg=True
+        ),
     ]

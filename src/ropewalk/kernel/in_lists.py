@@ -15,6 +15,7 @@ from sqlalchemy.sql import compiler
 from sqlalchemy.types import TupleType
 
 from .core import bind_processors_of, is_quiet, keys_of_bind, raw_rows, run_text
+from .options import StatementOption, has_subquery, without_options
 from .values import with_values
 
 MOST_KEYS = 10_000
@@ -44,7 +45,8 @@ class KeyedStatement:
     __slots__ = ("_head", "_mark", "_others", "_processor", "_quick", "_tail", "_texts", "loaders", "statement")
 
     def __init__(self, statement: Any, dialect: Dialect) -> None:
-        self.statement = statement
+        # Options have done their part, except on subqueries, which look at them when they are compiled.
+        self.statement = statement if has_subquery(statement) else without_options(statement, StatementOption)
         self.loaders: dict[Any, Any] = {}
         self._texts: dict[int, str] = {}
         compiled = statement.compile(dialect=dialect, linting=dialect.compiler_linting | compiler.WARN_LINTING)

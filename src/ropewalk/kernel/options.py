@@ -26,6 +26,17 @@ def options_since(statement: Any) -> tuple[Any, ...]:
     return tuple(getattr(statement, "_with_options", ()))
 
 
+def without_options(statement: Any, kind: type[Any]) -> Any:
+    """Return a statement without its options of one class, so that Core's cache does not tell it by them."""
+    options = options_since(statement)
+    left = tuple([option for option in options if not isinstance(option, kind)])
+    if len(left) == len(options):
+        return statement
+    new = statement._clone()
+    new._with_options = left
+    return new
+
+
 class PlainOption(ExecutableOption):
     """An option for ``statement.options()`` that means nothing to Core."""
 
@@ -101,15 +112,16 @@ def _keyed(part: Any, anon_map: Any, apart: list[Any] | None) -> Any:
     key = part._gen_cache_key(anon_map, binds)
     if any(bind.callable is not None for bind in binds):
         anon_map[NO_CACHE] = True  # who knows what it will be
-    if apart is not None and not _has_subquery(part):  # whose joins by relationship have criteria of their own
+    if apart is not None and not has_subquery(part):  # whose joins by relationship have criteria of their own
         apart += binds
         return key
     values = [tuple(b.value) if type(b.value) is list else b.value for b in binds]
     return (key, *[(type(value), value) for value in values])
 
 
-def _has_subquery(expression: Any) -> bool:
-    return any(isinstance(part, SelectBase) for part in visitors.iterate(expression))
+def has_subquery(element: Any) -> bool:
+    """Whether there is a SELECT inside a statement or expression."""
+    return any(isinstance(part, SelectBase) and part is not element for part in visitors.iterate(element))
 
 
 def is_outermost(compiler: Any) -> bool:

@@ -17,7 +17,7 @@ from ..exc import ArgumentError, InvalidRequestError
 from ..kernel.collector import MANY, paused_for
 from ..kernel.core import cache_key, raw_columns, selects_entity, statement_entity
 from ..kernel.names import is_open_ended, members_of
-from ..kernel.options import key_for_any_values, options_of, options_since
+from ..kernel.options import key_for_any_values, options_of, options_since, without_options
 from ..kernel.shortcuts import shape_of
 from ..kernel.statements import Prepared
 from ..mapping.changing import forget_with
@@ -28,6 +28,7 @@ from .from_statement import FromStatement
 from .grouping import groups_in, whole_members
 from .joining import Assembled
 from .naming import RowNames
+from .options import Load
 from .peers import Peers
 from .results import metadata_of
 from .rows import Loader, compile_loader, hold
@@ -161,7 +162,8 @@ class Bound:
             return self.plan.statement
         # expanded anew: the columns of an alias or subquery belong to this very statement, in its options too
         wishes = wishes_in(options_of(self.statement))
-        return Assembled(self.statement, nodes_of(self.statement, wishes) if wishes else self.plan.nodes).statement
+        nodes = nodes_of(self.statement, wishes) if wishes else self.plan.nodes
+        return without_options(Assembled(self.statement, nodes).statement, Load)  # which have done their part
 
     def load_all(
         self,

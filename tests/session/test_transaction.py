@@ -1,6 +1,7 @@
 """The session's transaction: joining another's, savepoints, and failing without leaving a connection behind."""
 
 import gc
+from contextlib import suppress
 
 import pytest
 from sqlalchemy import ForeignKey, String, create_engine, event, func, insert, select, text
@@ -297,6 +298,30 @@ def test_a_transaction_that_has_ended_is_closed(session, end):
         with pytest.raises(ResourceClosedError):
             getattr(transaction, again)()
     assert session.is_active
+
+
+@pytest.mark.parametrize(
+    ("end", "why"),
+    [
+        (lambda s: s.commit(), "committed inside the block, whose end does that by itself"),
+        (lambda s: s.rollback(), "rolled back or closed inside the block"),
+    ],
+)
+def test_what_came_too_late_in_a_with_block_is_told_why(session, end, why):
+    with pytest.raises(InvalidRequestError, match=why), session.begin():
+        end(session)
+        session.get(Port, 1)
+
+
+def test_an_error_that_was_caught_in_a_with_block_is_told_where_to_try(session):
+    with (
+        pytest.raises(InvalidRequestError, match=r"try what may fail in a session.begin_nested\(\) block"),
+        session.begin(),
+    ):
+        session.add_all([Port(id=1), Port(id=1)])
+        with suppress(Exception):
+            session.flush()
+        session.get(Port, 1)
 
 
 def test_a_with_block_whose_transaction_ended_does_not_begin_another(session):

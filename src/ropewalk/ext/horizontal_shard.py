@@ -291,7 +291,7 @@ class ShardedSession(Session):
         """
         if isinstance(statement, str):
             statement = text(statement)
-        check_options(execution_options, bind_arguments)
+        check_options(execution_options, bind_arguments, of_statement=True)
         if mapper is not None:
             bind_arguments = {**(bind_arguments or {}), "mapper": mapper}
         with self._guard("execute()"):
@@ -372,7 +372,7 @@ class ShardedSession(Session):
 
         :param identity_token: the shard, if it is known; else the ``identity_chooser`` is asked.
         """
-        check_options(execution_options, bind_arguments)
+        check_options(execution_options, bind_arguments, of_statement=True)
         mapper = reading.mapper_of(entity)
         pk = ondemand.identity_of(mapper, ident)
         option = next((o for o in options or () if isinstance(o, set_shard_id)), None)

@@ -35,10 +35,19 @@ def as_options(given: Any, name: str = "execution_options=") -> Mapping[str, Any
     return options
 
 
-def check_options(execution_options: Any, bind_arguments: Any) -> None:
-    """Refuse what is no dictionary."""
+def check_options(execution_options: Any, bind_arguments: Any, of_statement: bool = False) -> None:
+    """Refuse what is no dictionary, and of a statement what it cannot have of its own.
+
+    :raises ArgumentError: as it says.
+    """
     if execution_options is not None:
-        as_options(execution_options)
+        options = as_options(execution_options)
+        if of_statement and "isolation_level" in options:
+            raise ArgumentError(
+                "A statement has no isolation_level of its own: it is that of the transaction. Give it to "
+                "session.begin(execution_options=...), to session.connection(execution_options=...) before anything "
+                "else, or to the Session."
+            )
     if bind_arguments is not None:
         as_mapping(bind_arguments, "bind_arguments=", '{"mapper": User}')
 

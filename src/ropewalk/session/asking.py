@@ -76,7 +76,7 @@ class Asking:
         if isinstance(statement, str):
             statement = text(statement)
         if execution_options is not None or bind_arguments is not None:
-            check_options(execution_options, bind_arguments)
+            check_options(execution_options, bind_arguments, of_statement=True)
         if mapper is not None:
             bind_arguments = {**(bind_arguments or {}), "mapper": mapper}
         if _add_event is not None:  # one more listener to do_orm_execute, for this statement
@@ -151,7 +151,7 @@ class Asking:
                 if type(found) is entity:
                     return found
         if execution_options is not None or bind_arguments is not None:
-            check_options(execution_options, bind_arguments)
+            check_options(execution_options, bind_arguments, of_statement=True)
         if not isinstance(identity_token, Hashable):
             raise ArgumentError(f"identity_token= is the name of a shard; got {identity_token!r:.100}.")
         return reading.get(  # type: ignore[no-any-return]

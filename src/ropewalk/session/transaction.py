@@ -187,7 +187,15 @@ class SessionTransaction:
         if self.state is ACTIVE:
             return
         cause = self.cause
-        why = "" if cause is None else f" It was rolled back because of an error: {cause}"
+        if cause is not None:
+            why = (
+                f" Let an error leave the block, or try what may fail in a session.begin_nested() block. It was rolled "
+                f"back because of this one: {cause}"
+            )
+        elif self.finished:
+            why = " It was committed inside the block, whose end does that by itself."
+        else:
+            why = " It was rolled back or closed inside the block."
         raise PendingRollbackError(
             f"The transaction of this with block has ended, so nothing more can be done in the session before the "
             f"block does.{why}"

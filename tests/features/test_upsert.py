@@ -4,7 +4,7 @@ import datetime
 
 import pytest
 from databases import count_statements
-from sqlalchemy import ForeignKey, String, UniqueConstraint, func, insert, select
+from sqlalchemy import ForeignKey, String, UniqueConstraint, event, func, insert, select
 
 from ropewalk import DeclarativeBase, Mapped, Session, inspect, mapped_column, relationship
 from ropewalk.exc import ArgumentError, InvalidRequestError
@@ -185,3 +185,39 @@ def test_the_driver_that_returns_nothing_is_asked_afterwards(sqlite_engine, monk
         session.flush()
         assert ports[0].id == known and ports[1].id != known
         assert [(p.name, p.depth) for p in ports] == [("h", 12), ("b", None)]
+
+
+def test_listeners_are_told_of_inserts(session):
+    there(session, code="HAM", port_name="Hammaburg")
+    told, given = [], []
+
+    def name(mapper, connection, target):
+        told.append(("before", target.code))
+        target.name = target.name.upper()
+
+    listeners = [
+        (Port, "before_insert", name),
+        (Port, "after_insert", lambda mapper, connection, target: told.append(("after", target.id is not None))),
+        (Port, "before_update", lambda mapper, connection, target: told.append("update")),
+        (Port, "refresh_flush", lambda target, context, attrs: given.append(attrs)),
+        (session, "pending_to_persistent", lambda session, target: told.append(("persistent", target.code))),
+    ]
+    for listener in listeners:
+        event.listen(*listener)
+    try:
+        ports = session.upsert_all([Port(code="HAM", name="Hamburg"), Port(code="BRE", name="Bremen")], on="code")
+        session.flush()
+    finally:
+        for listener in listeners:
+            event.remove(*listener)
+    assert told == [
+        ("before", "HAM"),
+        ("before", "BRE"),
+        ("after", True),
+        ("after", True),
+        ("persistent", "HAM"),
+        ("persistent", "BRE"),
+    ]
+    assert all(len(attrs) == len(set(attrs)) for attrs in given)
+    session.commit()
+    assert [port.name for port in ports] == ["HAMBURG", "BREMEN"]

@@ -107,4 +107,4 @@ def _tell_given(
     for state in states:
         instance = state()
         if instance is not None and (keys := given.get(id(instance.__dict__))):
-            tell(instance, context, keys)
+            tell(instance, context, list(dict.fromkeys(keys)))

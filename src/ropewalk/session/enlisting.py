@@ -77,7 +77,8 @@ def enlist(
         listen_to_failures(connection.engine)
         interrupt_what_is_cancelled(connection.engine)
     try:
-        options = _all_options(transaction, options)
+        if transaction.execution_options or transaction.session.execution_options:
+            options = _all_options(transaction, options)
         if options:
             connection = connection.execution_options(**options)
         entry = _begin(transaction, connection, owned)
@@ -91,11 +92,8 @@ def enlist(
     return connection
 
 
-def _all_options(transaction: SessionTransaction, options: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    of_session, of_transaction = transaction.session.execution_options, transaction.execution_options
-    if of_session or of_transaction:
-        return {**of_session, **(of_transaction or {}), **(options or {})}
-    return options
+def _all_options(transaction: SessionTransaction, options: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    return {**transaction.session.execution_options, **(transaction.execution_options or {}), **(options or {})}
 
 
 def _enter(transaction: SessionTransaction, entry: Entry) -> None:

@@ -134,7 +134,7 @@ class Transacting:
             if self._transaction is None and not self.transactional:
                 self.flush()
                 return
-            root = self._need_transaction()
+            root = self._transaction or self._need_transaction()
             while root.parent is not None and not root.is_subtransaction:
                 root = root.parent
             root.commit()

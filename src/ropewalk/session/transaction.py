@@ -251,7 +251,8 @@ class SessionTransaction:
         if session._heard is not None and not self.is_subtransaction:
             self.tell("before_commit", None)
         if self.origin is not SUBTRANSACTION or self.parent is not None:
-            session._flush_for_commit()  # where that fails, fail() has been called
+            if not session._is_clean():
+                session._flush_for_commit()  # where that fails, fail() has been called
         if self.doubts:
             settle_doubts(self)
         if self.parent is None and session.twophase and self._connections:
@@ -268,9 +269,10 @@ class SessionTransaction:
 
         :raises CommitOutcomeUnknown: the connection was lost before the database had answered.
         """
-        self._check_open("commit()")
-        if self.state is not PREPARED:
-            self.check_active()
+        if self.state is not ACTIVE or self._doing or self.session._flushing:
+            self._check_open("commit()")
+            if self.state is not PREPARED:
+                self.check_active()
         failure: BaseException | None = None
         self._doing = "commit()"
         try:

@@ -382,8 +382,6 @@ class Writing(Upserting, Cascading, Restoring):
             listeners.end(failure)
 
     def _flush_for_commit(self) -> None:
-        if self._is_clean():
-            return
         for _ in range(100):
             self.flush()
             if self._is_clean():

@@ -178,6 +178,33 @@ def test_coroutine_functions_are_refused_by_a_sync_session(sqlite_memory_engine)
         session.run(rename, 1, "new")
 
 
+@asynchronous
+async def test_what_is_no_work_is_refused(engine):
+    async with AsyncSession(engine) as session:
+        begun = rename(session, 1, "new")
+        with pytest.raises(ArgumentError, match=r"called as transfer\(session, \.\.\.\)"):
+            await session.run(begun)
+        begun.close()
+
+
+@asynchronous
+async def test_work_that_has_committed_by_itself_is_not_done_twice(engine):
+    attempts = []
+
+    async def work(session):
+        attempts.append(1)
+        await rename(session, 1, "new")
+        await session.commit()
+        raise deadlock()
+
+    async with AsyncSession(engine) as session:
+        with pytest.raises(DBAPIError):
+            await session.run(work, retries=AT_ONCE)
+    with pytest.raises(DBAPIError):
+        await retried(async_sessionmaker(engine), AT_ONCE)(work)()
+    assert attempts == [1, 1]
+
+
 # -- the decorators -----------------------------------------------------------------------------
 
 

@@ -236,6 +236,32 @@ def test_an_error_after_the_commit_does_not_have_the_work_done_twice(bank, where
     assert bank.pool.checkedout() == 0
 
 
+@pytest.mark.parametrize("how", ["run", "retried"])
+def test_work_that_has_committed_by_itself_is_not_done_twice(bank, how):
+    calls = []
+
+    def work(session):
+        calls.append(1)
+        session.get(Account, 1).balance -= 30
+        session.commit()
+        raise refused(Deadlock())
+
+    with Session(bank) as session, pytest.raises(DBAPIError):
+        if how == "run":
+            session.run(work, retries=AT_ONCE)
+        else:
+            retried(lambda: session, AT_ONCE)(work)()
+    assert calls == [1]
+    assert balances(bank) == [70, 100]
+
+
+def test_what_is_no_work_or_makes_no_session_is_refused(bank):
+    with Session(bank) as session, pytest.raises(ArgumentError, match=r"called as transfer\(session, \.\.\.\)"):
+        session.run(transfer(session, 1, 2, 30))
+    with pytest.raises(ArgumentError, match=r"retried\(\).*sessionmaker"):
+        retried(bank)
+
+
 # The decorator
 
 

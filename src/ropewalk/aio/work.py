@@ -50,7 +50,7 @@ class AsyncWork:
         :raises CommitOutcomeUnknown: the connection was lost while the COMMIT was under way; it is not tried again.
         """
         policy = Retries.of(retries)
-        self.sync_session._need_nothing_begun()
+        self.sync_session._check_run(work)
 
         async def attempt() -> T:
             if self.sync_session.in_transaction():

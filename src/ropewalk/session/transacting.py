@@ -259,8 +259,7 @@ class Transacting:
         :raises CommitOutcomeUnknown: the connection was lost while the COMMIT was under way; it is not tried again.
         """
         policy = Retries.of(retries)
-        as_function(work, "run()", "transfer, which is called as transfer(session, ...)")
-        self._need_nothing_begun()
+        self._check_run(work)
 
         def attempt() -> T:
             self.reset()
@@ -276,7 +275,9 @@ class Transacting:
 
         return policy.run(attempt)
 
-    def _need_nothing_begun(self) -> None:
+    def _check_run(self, work: Any) -> None:
+        """Refuse to run what is no work, or where it could not be done again as a whole."""
+        as_function(work, "run()", "transfer, which is called as transfer(session, ...)")
         if self._transaction is not None or not self._is_clean():
             raise InvalidRequestError(
                 "run() begins a transaction of its own, and this session is in one or holds changes already: they "

@@ -472,6 +472,8 @@ class SessionTransaction:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.session._context, self._outer_context = self._outer_context, None
+        if error is not None and self.finished and self.parent is None:
+            mark_committed(error)  # the block has committed by itself before it failed
         if kind is None and self.state is not COMMITTED and self.state is not CLOSED:
             try:
                 self.commit()

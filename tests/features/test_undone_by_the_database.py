@@ -5,6 +5,7 @@ program catches the error and goes on, as it must not.
 """
 
 import contextlib
+import os
 import sqlite3
 import threading
 
@@ -319,6 +320,7 @@ def test_an_error_that_undoes_nothing_but_its_statement_lets_the_transaction_go_
     assert balances(bank) == {1: 0, 2: 100}
 
 
+@pytest.mark.skipif(os.environ.get("ROPEWALK_FAST_PATH") == "0", reason="there is no short road then")
 def test_who_listens_to_errors_alone_leaves_statements_their_short_road(bank):
     from ropewalk.kernel.core import is_quiet
 

@@ -1,6 +1,6 @@
 """How often an async driver is asked for a statement, and what is left of a cursor then."""
 
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import aiosqlite
 import pytest
@@ -113,7 +113,7 @@ async def test_it_looks_like_the_cursor_it_came_from(engine):
             "DELETE FROM author WHERE id < 0",
         ):
             ours = run_text(connection, statement, ())
-            with connection.connection.cursor() as theirs:
+            with closing(connection.connection.cursor()) as theirs:
                 theirs.execute(statement, ())
                 found, expected = (
                     (

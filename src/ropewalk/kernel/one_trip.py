@@ -74,7 +74,9 @@ def _take(adapted: Any, trip: Coroutine[Any, Any, Fetched]) -> Fetched:
     try:
         return await_only(trip)
     except Exception as err:
-        adapted._handle_exception(err)  # raises what the adapter raises
+        translate = getattr(type(adapted), "_handle_exception", None)  # psycopg's has none with SQLAlchemy 2.0
+        if translate is not None:
+            translate(adapted, err)  # raises what the adapter raises
         raise
 
 

@@ -152,7 +152,7 @@ class Asking:
                     return found
         if execution_options is not None or bind_arguments is not None:
             check_options(execution_options, bind_arguments, of_statement=True)
-        if not isinstance(identity_token, Hashable):
+        if identity_token is not None and not isinstance(identity_token, Hashable):
             raise ArgumentError(f"identity_token= is the name of a shard; got {identity_token!r:.100}.")
         return reading.get(  # type: ignore[no-any-return]
             self,  # type: ignore[arg-type]

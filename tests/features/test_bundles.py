@@ -112,7 +112,7 @@ def test_in_returning(session):
     put = insert(Customer).returning(who(), Customer.name)
     rows = session.execute(put, [{"id": 20, "name": "new"}, {"id": 21, "name": "newer"}]).all()
     assert sorted(rows) == [((20, "new"), "new"), ((21, "newer"), "newer")]
-    assert rows[0].who._mapping.keys() == {"id", "name"}
+    assert list(rows[0].who._mapping.keys()) == ["id", "name"]
     if session.get_bind().dialect.update_returning:
         change = update(Customer).where(Customer.id == 20).values(name="old").returning(who(kind=DictBundle))
         assert session.scalars(change).all() == [{"id": 20, "name": "old"}]

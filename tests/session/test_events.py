@@ -179,15 +179,17 @@ def test_a_savepoint_rolled_back(memory: Engine) -> None:
 def test_deleted_objects(memory: Engine) -> None:
     told: list[str] = []
     with Session(memory) as session:
-        user = User(name="ed", kids=[Kid()])
+        user = User(name="ed", kids=[Kid(), Kid()])
         session.add(user)
         session.commit()
+        held = user.kids[0]
         follow(session, told, only=EVENTS[-9:])
-        user.kids.clear()  # an orphan, which only the flush finds
+        user.kids.clear()  # orphans, which only the flush finds
         session.flush()
-        assert take(told) == ["persistent_to_deleted Kid"]
+        assert take(told) == ["persistent_to_deleted Kid", "persistent_to_deleted Kid"]
         session.commit()
-        assert take(told) == ["deleted_to_detached Kid"]
+        assert take(told) == ["deleted_to_detached Kid"]  # the other one is gone for good
+        assert inspect(held).detached
         session.delete(user)
         session.rollback()
         assert take(told) == ["deleted_to_persistent User"]

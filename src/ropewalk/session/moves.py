@@ -13,7 +13,7 @@ from ..instrumentation.losses import take_back_losses
 from ..instrumentation.pending import forget_pending
 from ..kernel.listening import anybody
 from ..loading.peers import Peers
-from ..state.instance import DELETED, DETACHED, PENDING, PERSISTENT, TRANSIENT, InstanceState, state_of
+from ..state.instance import DELETED, DETACHED, PENDING, PERSISTENT, SEVERAL, TRANSIENT, InstanceState, state_of
 from ..state.parting import Parting
 from . import telling
 
@@ -247,7 +247,10 @@ def expire(states: Iterable[InstanceState]) -> None:
             state.peers = group
             group.append(state)
         if state.first_key is not None:
+            several = state.first_key is SEVERAL
             state.first_key = None
+            if several:
+                del state._committed  # and with it its hold on objects that have left
             if state.owner is not None:
                 state.owner.modified.pop(state, None)
         if state.mutables is not None:

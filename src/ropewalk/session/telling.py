@@ -58,6 +58,7 @@ class FlushListeners:
         self.objects = objects
         self.context = FlushContext(session)
         self._part: SessionTransaction | None = None
+        self._changed: Mapping[InstanceState, Any] = {}
 
     def before(self) -> None:
         self.session.dispatch.before_flush(self.session, self.context, self.objects)
@@ -70,8 +71,9 @@ class FlushListeners:
         work.starting = functools.partial(self.starting, transaction)
         work.written = self.written
 
-    def starting(self, transaction: SessionTransaction) -> None:
+    def starting(self, transaction: SessionTransaction, changed: Mapping[InstanceState, Any]) -> None:
         """There is something to do; the flush is a part of the transaction, and told of like one."""
+        self._changed = changed  # of deleted ones is told after the flush, when nobody else may hold them
         self._part = part = SessionTransaction(self.session, transaction, SUBTRANSACTION)
         self.session.dispatch.after_transaction_create(self.session, part)
 

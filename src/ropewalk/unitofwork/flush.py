@@ -71,7 +71,7 @@ def flush(work: Work, only: set[InstanceState] | None = None) -> Outcome:
     journal = Journal()
     try:
         if work.starting is not None:
-            work.starting()
+            work.starting(changes.held)
         if dependencies is not None:
             hand_on_known_keys(dependencies, journal)
         if work.new:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..exc import SAWarning
 from ..instrumentation.pending import forget_pending
-from ..state.instance import DELETED, DETACHED, PERSISTENT
+from ..state.instance import DELETED, DETACHED, PERSISTENT, SEVERAL
 from ..state.mutable import watch
 from ..state.parting import Parting
 from .changes import Changes, Group
@@ -114,11 +114,14 @@ def _settle(
             if state in journal.updated:
                 _unload(plan, state, values)
     modified = identity_map.modified
+    related = [state for state in states if state.first_key is SEVERAL] if plan.mapper.relationship_props else ()
     for state in states:
         state.first_key = None
         modified.pop(state, None)
         if state.extra is not None:
             forget_pending(state)
+    for state in related:
+        del state._committed  # and with it its hold on objects that have left
     if plan.mutable_keys:
         for state, values in zip(states, objects, strict=True):
             _watch(plan, state, values)

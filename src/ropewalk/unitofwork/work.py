@@ -29,7 +29,7 @@ class Work:
     :ivar outcome: what is being taken over, for whoever must undo it when that is interrupted.
     :ivar connection_for: gives the connection that serves a mapper, inside its transaction.
         It is asked when there is something to send, not before.
-    :ivar starting: called when it is known that there is something to write.
+    :ivar starting: called when it is known that there is something to write, with the objects that changed, by state.
     :ivar written: called when all statements were sent, before anything is taken over.
     :ivar context: what those who listen to the flush are given, once there is one.
     """
@@ -48,7 +48,7 @@ class Work:
         self.deleted = deleted
         self.connection_for = connection_for
         self.outcome: Outcome | None = None
-        self.starting: Callable[[], None] | None = None
+        self.starting: Callable[[Mapping[InstanceState, Any]], None] | None = None
         self.written: Callable[[], None] | None = None
         self.context: Any = None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select
+from sqlalchemy import ColumnClause, Connection, Select, TextClause
 from sqlalchemy.engine import Dialect
 from sqlalchemy.util import LRUCache
 
@@ -252,8 +252,10 @@ def is_planned(statement: Any) -> bool:
         return True
     if not isinstance(statement, Select) or statement_entity(statement) is None:
         return False
-    star = next((member for member in raw_columns(statement) if is_open_ended(member)), None)
-    if star is None:
+    for star in raw_columns(statement):
+        if isinstance(star, (TextClause, ColumnClause)) and is_open_ended(star):  # and no table, as usual
+            break
+    else:
         return True
     if not selects_entity(statement):
         return False

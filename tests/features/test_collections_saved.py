@@ -47,3 +47,17 @@ def test_a_change_is_saved(kind, change, graphs, sqlite_memory_engine):
         assert sorted(child.id - 1 for child in there) == wanted
         assert all((child.parent is p) == (child in list(there)) for child in c)
         assert session.scalar(select(func.count()).select_from(graph.Child)) == 5
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_last_word_counts_where_a_replaced_collection_was_not_loaded(kind, graphs, sqlite_memory_engine):
+    graph = graphs[kind]
+    graph.Base.metadata.create_all(sqlite_memory_engine)
+    with Session(sqlite_memory_engine) as session:
+        p, q, c = family(session, graph)
+        c[0].parent = q  # which no flush writes before the next line asks for the old children of p
+        p.children = {child.name: child for child in c[:2]} if kind == "dict" else KINDS[kind][0](c[:2])
+        assert c[0].parent is p
+        assert not q.children
+        session.commit()
+        assert [child.parent_id for child in c[:3]] == [1, 1, None]

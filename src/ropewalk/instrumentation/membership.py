@@ -285,7 +285,7 @@ class Membership(Relation):
         former = list(kind.iterate(old))
         old_adapter = old._sa_adapter
         self.before_change(old_adapter, old)
-        staying = {id(member) for member in former}
+        staying = {id(member) for member in former if not self._has_moved(member, instance)}
         collection = self.new_collection(state, instance)
         collection._sa_adapter.validated = True
         try:
@@ -305,6 +305,11 @@ class Membership(Relation):
                     self.validated(instance, member, True)
                 self._let_go(old_adapter, None, instance, member)
         old._sa_adapter = None
+
+    def _has_moved(self, member: Any, instance: Any) -> bool:
+        """Whether a member, as the database has it, refers to something else by now, which no flush has written."""
+        back = None if member is None else self.back_on(instance_state(member))
+        return back is not None and not back.uselist and member.__dict__.get(back.key, instance) is not instance
 
     def _members_of(self, value: Any) -> list[Any]:
         kind = self.kind

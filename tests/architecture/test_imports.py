@@ -112,6 +112,11 @@ def test_only_the_async_names_import_cores_asyncio() -> None:
     assert run("import ropewalk.ext.asyncio\n" + look) == "True"
 
 
+def test_no_database_is_imported_before_it_is_used() -> None:
+    look = "import sys; print([name for name in sys.modules if name.startswith('sqlalchemy.dialects.')])"
+    assert run("import ropewalk\n" + look) == run("import sqlalchemy\n" + look)
+
+
 USE_EVENTS_OF_BOTH = """
 from sqlalchemy import event
 
